@@ -1,0 +1,77 @@
+// Package monitor is the supervisor of one container: the small program that
+// forks the OCI runtime, keeps the container's output, writes down how it
+// ended and obeys its restart policy. docs/PROTOCOL.md draws its life.
+//
+// Everything here is linked into carob-monitor, whose memory every running
+// container pays for: no SQLite, no containers/storage, no network stack.
+package monitor
+
+// File descriptors the monitor is started with, beside 0, 1 and 2 (which are
+// /dev/null, or the container's own streams with log driver passthrough).
+const (
+	LauncherFD = 3 // SOCK_SEQPACKET, the first client; the launcher holds the other end
+	RecordFD   = 4 // the record file, locked (F_OFD_SETLK) before the monitor was forked
+)
+
+// Names inside a container's directory (persistent) ...
+const (
+	ConfigFile = "monitor.json" // Config, written by whoever starts the container
+	RecordFile = "record"       // Record, written by the monitor only
+	RuntimeLog = "runtime.log"  // what the OCI runtime complained about, JSON lines
+)
+
+// ... and inside its runtime directory (gone after a reboot).
+const (
+	SocketFile = "sock" // SOCK_SEQPACKET listener, mode 0600
+	PastaPID   = "pasta.pid"
+)
+
+// Config is all the monitor knows, read once from ConfigFile (and again on
+// MsgReload).
+type Config struct {
+	ID     string `json:"id"`
+	Name   string `json:"name"`
+	Bundle string `json:"bundle"`  // directory of config.json, also the container's directory
+	RunDir string `json:"run_dir"` // the container's runtime directory
+
+	// Runtime is the OCI runtime's argv up to the subcommand, for example
+	// [/usr/bin/crun --root DIR].
+	Runtime []string `json:"runtime"`
+	// RuntimeEnv is added to the monitor's environment for the runtime
+	// (LISTEN_FDS, NOTIFY_SOCKET ...).
+	RuntimeEnv  []string `json:"runtime_env,omitempty"`
+	PreserveFDs int      `json:"preserve_fds,omitempty"` // fds from 5 on that go inside
+
+	// Start: run at once. Otherwise only create, and start on MsgStart.
+	Start    bool `json:"start"`
+	Terminal bool `json:"terminal,omitempty"`
+	Stdin    bool `json:"stdin,omitempty"` // keep a stdin open; otherwise /dev/null
+	// Rows and Cols are the first size of the terminal; 0: leave it.
+	Rows uint16 `json:"rows,omitempty"`
+	Cols uint16 `json:"cols,omitempty"`
+
+	LogDriver  string `json:"log_driver"` // k8s-file, json-file, journald, none, passthrough
+	LogPath    string `json:"log_path,omitempty"`
+	LogMaxSize int64  `json:"log_max_size,omitempty"` // bytes, 0: no limit
+	LogMaxFile int    `json:"log_max_file,omitempty"` // rotated files kept beside the current one, at least 1
+	LogTag     string `json:"log_tag,omitempty"`
+
+	RestartPolicy string `json:"restart_policy,omitempty"` // no, on-failure, always, unless-stopped
+	RestartMax    uint   `json:"restart_max,omitempty"`
+
+	StopSignal  int    `json:"stop_signal"`
+	StopTimeout uint   `json:"stop_timeout"`      // seconds between StopSignal and SIGKILL
+	Timeout     uint   `json:"timeout,omitempty"` // seconds until the container is killed, 0: never
+	PIDFile     string `json:"pid_file,omitempty"`
+
+	// Remove: the container goes when it ends. A client that has sent
+	// MsgClaimRemove does it; if none is left, the monitor runs Cleanup.
+	Remove  bool     `json:"remove,omitempty"`
+	Cleanup []string `json:"cleanup,omitempty"` // argv, run after the container's end with RuntimeEnv
+
+	// Events is the events file; EventBase the attributes every event of
+	// this container carries (docs/STATE.md has the line's format).
+	Events    string            `json:"events,omitempty"`
+	EventBase map[string]string `json:"event_base,omitempty"`
+	Image     string            `json:"image,omitempty"`
+}
