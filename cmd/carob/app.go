@@ -1,0 +1,80 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+
+	"github.com/spf13/cobra"
+)
+
+// app is what every command gets: the streams and the global options.
+type app struct {
+	in  *os.File
+	out io.Writer
+	err io.Writer
+
+	global globalOptions
+}
+
+type globalOptions struct {
+	root, runroot, storageDriver string
+	storageOpts                  []string
+	logLevel                     string
+	cgroupManager                string
+	runtime                      string
+	runtimeFlags                 []string
+	tmpDir                       string
+}
+
+func newApp() *app {
+	return &app{in: os.Stdin, out: os.Stdout, err: os.Stderr}
+}
+
+// exitError ends carob with a code of its own; an empty message prints nothing.
+type exitError struct {
+	code int
+	err  error
+}
+
+func (e *exitError) Error() string {
+	if e.err == nil {
+		return ""
+	}
+	return e.err.Error()
+}
+
+func (e *exitError) Unwrap() error { return e.err }
+
+// hinted is an error that knows its cure. Anything in libpod or pkg may
+// implement it; the hint is printed on a line of its own.
+type hinted interface{ Hint() string }
+
+// exitCode prints err, if any, as users see it and returns carob's exit code:
+// 125 for carob's own failures, as podman has it, or the code err carries.
+func (a *app) exitCode(err error) int {
+	if err == nil {
+		return 0
+	}
+	code := 125
+	var ee *exitError
+	if errors.As(err, &ee) {
+		code = ee.code
+		if ee.err == nil {
+			return code
+		}
+	}
+	fmt.Fprintf(a.err, "Error: %s\n", strings.TrimRight(err.Error(), "\n"))
+	var h hinted
+	if errors.As(err, &h) && h.Hint() != "" {
+		fmt.Fprintf(a.err, "Hint: %s\n", h.Hint())
+	}
+	return code
+}
+
+// usage makes a wrong call an error that names the command's help.
+func usage(cmd *cobra.Command, err error) error {
+	return fmt.Errorf("%w\nSee '%s --help'", err, cmd.CommandPath())
+}

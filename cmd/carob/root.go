@@ -1,0 +1,89 @@
+package main
+
+import (
+	"github.com/spf13/cobra"
+)
+
+// version is set by the linker.
+var version = "0.1.0-dev"
+
+// command is a line of the command table: the name, and how it is made.
+type command struct {
+	name  string
+	short string
+	make  func(*app) *cobra.Command
+}
+
+// newRoot builds the tree. When args name a command, only that one gets its
+// flags and its children; help, completion and mistakes need all of them.
+func newRoot(a *app, args []string) *cobra.Command {
+	root := &cobra.Command{
+		Use:                "carob [options] command",
+		Short:              "Containers and pods without a daemon and without root",
+		Version:            version,
+		SilenceErrors:      true,
+		SilenceUsage:       true,
+		TraverseChildren:   true,
+		CompletionOptions:  cobra.CompletionOptions{HiddenDefaultCmd: true},
+		DisableSuggestions: false,
+	}
+	root.SetVersionTemplate("carob version {{.Version}}\n")
+	root.SetOut(a.out)
+	root.SetErr(a.err)
+	root.SetFlagErrorFunc(usage)
+	addGlobalFlags(root, &a.global)
+
+	wanted := firstWord(root, args)
+	for _, c := range commands() {
+		if c.name == wanted {
+			root.AddCommand(c.make(a))
+			return root
+		}
+	}
+	for _, c := range commands() {
+		root.AddCommand(c.make(a))
+	}
+	return root
+}
+
+// firstWord is the first argument that is neither a global flag nor its value.
+func firstWord(root *cobra.Command, args []string) string {
+	for len(args) > 0 {
+		word := args[0]
+		args = args[1:]
+		if len(word) < 2 || word[0] != '-' {
+			return word
+		}
+		name, _, hasValue := cutFlag(word)
+		f := root.PersistentFlags().Lookup(name)
+		if f != nil && f.NoOptDefVal == "" && !hasValue && len(args) > 0 {
+			args = args[1:]
+		}
+	}
+	return ""
+}
+
+func cutFlag(word string) (name, value string, hasValue bool) {
+	for len(word) > 0 && word[0] == '-' {
+		word = word[1:]
+	}
+	for i := range word {
+		if word[i] == '=' {
+			return word[:i], word[i+1:], true
+		}
+	}
+	return word, "", false
+}
+
+func addGlobalFlags(root *cobra.Command, g *globalOptions) {
+	f := root.PersistentFlags()
+	f.StringVar(&g.root, "root", "", "directory of images and containers")
+	f.StringVar(&g.runroot, "runroot", "", "directory of what does not outlive a reboot")
+	f.StringVar(&g.storageDriver, "storage-driver", "", "storage driver (overlay, vfs)")
+	f.StringArrayVar(&g.storageOpts, "storage-opt", nil, "option of the storage driver")
+	f.StringVar(&g.logLevel, "log-level", "warn", "debug, info, warn, error, fatal or panic")
+	f.StringVar(&g.cgroupManager, "cgroup-manager", "", "systemd, cgroupfs or disabled")
+	f.StringVar(&g.runtime, "runtime", "", "OCI runtime: a name or a path")
+	f.StringArrayVar(&g.runtimeFlags, "runtime-flag", nil, "global flag of the OCI runtime, without its dashes")
+	f.StringVar(&g.tmpDir, "tmpdir", "", "directory of sockets and other runtime files")
+}
