@@ -1,0 +1,47 @@
+// Package store is where carob's own state lives: the SQLite database of what
+// was asked for, the per-object directories, and the locks. docs/STATE.md is
+// the contract of every name here.
+package store
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+)
+
+// Dirs are the two places carob writes to beside containers/storage.
+type Dirs struct {
+	State string // persistent: <graphroot>/carob
+	Run   string // gone after a reboot: <XDG_RUNTIME_DIR>/carob
+}
+
+// File names below a container's directory. The monitor's own names are in
+// libpod/monitor/config.go.
+const (
+	LockFile   = "lock"        // flock: one command changes the container at a time
+	BundleFile = "config.json" // OCI bundle of the last start
+	LogFile    = "ctr.log"
+	FilesDir   = "etc" // hosts, resolv.conf, hostname, passwd ... bound into the container
+)
+
+func (d Dirs) Database() string              { return filepath.Join(d.State, "state.db") }
+func (d Dirs) Events() string                { return filepath.Join(d.State, "events.log") }
+func (d Dirs) Containers() string            { return filepath.Join(d.State, "containers") }
+func (d Dirs) Container(id string) string    { return filepath.Join(d.State, "containers", id) }
+func (d Dirs) Volumes() string               { return filepath.Join(d.State, "volumes") }
+func (d Dirs) Volume(name string) string     { return filepath.Join(d.State, "volumes", name) }
+func (d Dirs) Secret(id string) string       { return filepath.Join(d.State, "secrets", id) }
+func (d Dirs) ContainerRun(id string) string { return filepath.Join(d.Run, "c", id) }
+func (d Dirs) RuntimeRoot(name string) string {
+	return filepath.Join(d.Run, strings.ReplaceAll(name, "/", "_"))
+}
+
+// Make creates the top directories, for the owner only.
+func (d Dirs) Make() error {
+	for _, dir := range []string{d.Containers(), d.Volumes(), filepath.Join(d.State, "secrets"), filepath.Join(d.Run, "c")} {
+		if err := os.MkdirAll(dir, 0o700); err != nil {
+			return err
+		}
+	}
+	return nil
+}

@@ -1,0 +1,150 @@
+package store
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+
+	"github.com/carob-containers/carob/libpod/spec"
+)
+
+// AddVolume stores v; ErrExists when there is one of that name.
+func (t *Tx) AddVolume(v *spec.Volume) error {
+	body, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+	_, err = t.exec("INSERT INTO volume VALUES (?, ?, ?)", v.Name, v.Created.UnixNano(), string(body))
+	return err
+}
+
+// EnsureVolume stores v unless a volume of that name is there, and tells which.
+func (t *Tx) EnsureVolume(v *spec.Volume) (made bool, err error) {
+	err = t.AddVolume(v)
+	if errors.Is(err, ErrExists) {
+		return false, nil
+	}
+	return err == nil, err
+}
+
+// RemoveVolume forgets a volume that nobody uses. The users are returned
+// otherwise, and nothing changes.
+func (t *Tx) RemoveVolume(name string) (users []string, err error) {
+	rows, err := t.tx.QueryContext(t.ctx, "SELECT container FROM uses_volume WHERE volume = ?", name)
+	if err != nil {
+		return nil, sqlError(err)
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var id string
+		if err := rows.Scan(&id); err != nil {
+			return nil, sqlError(err)
+		}
+		users = append(users, id)
+	}
+	if err := rows.Err(); err != nil || len(users) > 0 {
+		return users, sqlError(err)
+	}
+	_, err = t.exec("DELETE FROM volume WHERE name = ?", name)
+	return nil, err
+}
+
+// Volumes returns all volumes by name.
+func (d *DB) Volumes(ctx context.Context) ([]*spec.Volume, error) {
+	return list[spec.Volume](ctx, d, "SELECT spec FROM volume ORDER BY name")
+}
+
+// Volume finds one by its full name.
+func (d *DB) Volume(ctx context.Context, name string) (*spec.Volume, error) {
+	return one[spec.Volume](ctx, d, "SELECT spec FROM volume WHERE name = ?", name)
+}
+
+// VolumeUsers maps volume names to the containers that use them.
+func (d *DB) VolumeUsers(ctx context.Context) (map[string][]string, error) {
+	rows, err := d.sql.QueryContext(ctx, "SELECT volume, container FROM uses_volume")
+	if err != nil {
+		return nil, sqlError(err)
+	}
+	defer rows.Close()
+	users := map[string][]string{}
+	for rows.Next() {
+		var v, c string
+		if err := rows.Scan(&v, &c); err != nil {
+			return nil, sqlError(err)
+		}
+		users[v] = append(users[v], c)
+	}
+	return users, sqlError(rows.Err())
+}
+
+// AddSecret stores s; ErrExists when the name is taken.
+func (t *Tx) AddSecret(s *spec.StoredSecret) error {
+	body, err := json.Marshal(s)
+	if err != nil {
+		return err
+	}
+	_, err = t.exec("INSERT INTO secret VALUES (?, ?, ?, ?)", s.ID, s.Name, s.Created.UnixNano(), string(body))
+	return err
+}
+
+// RemoveSecret forgets a secret.
+func (t *Tx) RemoveSecret(id string) error {
+	_, err := t.exec("DELETE FROM secret WHERE id = ?", id)
+	return err
+}
+
+// Secrets returns all secrets by name.
+func (d *DB) Secrets(ctx context.Context) ([]*spec.StoredSecret, error) {
+	return list[spec.StoredSecret](ctx, d, "SELECT spec FROM secret ORDER BY name")
+}
+
+// Secret finds one by name, ID or unambiguous start of its ID.
+func (d *DB) Secret(ctx context.Context, given string) (*spec.StoredSecret, error) {
+	s, err := one[spec.StoredSecret](ctx, d, "SELECT spec FROM secret WHERE name = ?1 OR id = ?1", given)
+	if !errors.Is(err, ErrNotFound) || given == "" {
+		return s, err
+	}
+	some, err := list[spec.StoredSecret](ctx, d, "SELECT spec FROM secret WHERE id >= ?1 AND id < ?1 || 'g' LIMIT 2", given)
+	switch {
+	case err != nil:
+		return nil, err
+	case len(some) == 0:
+		return nil, ErrNotFound
+	case len(some) > 1:
+		return nil, &AmbiguousError{"secret", given, []string{some[0].ID, some[1].ID}}
+	}
+	return some[0], nil
+}
+
+func list[T any](ctx context.Context, d *DB, q string, args ...any) ([]*T, error) {
+	rows, err := d.sql.QueryContext(ctx, q, args...)
+	if err != nil {
+		return nil, sqlError(err)
+	}
+	defer rows.Close()
+	var all []*T
+	for rows.Next() {
+		var body []byte
+		if err := rows.Scan(&body); err != nil {
+			return nil, sqlError(err)
+		}
+		v := new(T)
+		if err := json.Unmarshal(body, v); err != nil {
+			return nil, fmt.Errorf("cannot read a stored object: %w", err)
+		}
+		all = append(all, v)
+	}
+	return all, sqlError(rows.Err())
+}
+
+func one[T any](ctx context.Context, d *DB, q string, args ...any) (*T, error) {
+	all, err := list[T](ctx, d, q, args...)
+	if err != nil {
+		return nil, err
+	}
+	if len(all) == 0 {
+		return nil, ErrNotFound
+	}
+	return all[0], nil
+}
