@@ -1,0 +1,81 @@
+# make build   bin/carob, bin/carob-monitor, bin/carob-image
+# make demo    set the host up and run containers as an unprivileged account
+# make test    set the host up and run every test
+# make check   what needs no container: build, vet, gofmt, staticcheck, unit tests
+# make bench   carob beside podman and bare crun
+# make fuzz    each fuzz target for FUZZTIME
+# make man completions deps   write the generated files anew
+# make install PREFIX=/usr/local [DESTDIR=]
+
+PREFIX   ?= /usr/local
+DESTDIR  ?=
+FUZZTIME ?= 10s
+
+# Go from its tarball is often not on a root shell's PATH.
+export PATH := $(PATH):/usr/local/go/bin
+GO ?= go
+
+# Empty: the version written in the source.
+VERSION ?=
+# openpgp in Go instead of gpgme; no btrfs and zfs headers needed to build.
+TAGS    := containers_image_openpgp exclude_graphdriver_btrfs exclude_graphdriver_zfs
+LDFLAGS := -s -w $(if $(VERSION),-X main.version=$(VERSION))
+GOBUILD := $(GO) build -trimpath -buildvcs=false -tags "$(TAGS)" -ldflags "$(LDFLAGS)"
+
+STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
+
+GOFILES = $(shell git ls-files '*.go')
+
+# Every directory under cmd is a program.
+PROGRAMS := $(patsubst cmd/%/main.go,%,$(wildcard cmd/*/main.go))
+
+.PHONY: all build $(PROGRAMS) install demo test check unit arch bench fuzz man completions deps clean
+
+all: build
+
+build: $(PROGRAMS)
+
+# Every running container pays for the monitor's memory: no cgo, no libc.
+carob-monitor: export CGO_ENABLED = 0
+
+$(PROGRAMS):
+	$(GOBUILD) -o bin/$@ ./cmd/$@
+
+install: build
+	install -D -m755 bin/carob $(DESTDIR)$(PREFIX)/bin/carob
+	install -d -m755 $(DESTDIR)$(PREFIX)/libexec/carob
+	install -m755 $(patsubst %,bin/%,$(filter-out carob,$(PROGRAMS))) $(DESTDIR)$(PREFIX)/libexec/carob/
+	hack/install-docs.sh "$(DESTDIR)$(PREFIX)/share"
+
+demo: build
+	hack/demo.sh
+
+test: check
+	hack/e2e.sh
+
+check: build unit
+	test -z "$$(gofmt -l $(GOFILES) | tee /dev/stderr)"
+	$(GO) vet -tags "$(TAGS)" ./...
+	$(GO) run $(STATICCHECK) -tags "$(TAGS)" ./...
+
+# The tests under test/ but test/arch need a host that hack/setup-host.sh made ready.
+unit:
+	$(GO) test -tags "$(TAGS)" $$($(GO) list -tags "$(TAGS)" ./... | grep -v /test/) ./test/arch/...
+
+arch:
+	$(GO) test -tags "$(TAGS)" ./test/arch
+
+bench: build
+	hack/bench.sh $(BENCHFLAGS)
+
+fuzz:
+	hack/fuzz.sh "$(TAGS)" $(FUZZTIME)
+
+man completions: build
+	hack/gendocs.sh
+
+deps:
+	$(GO) run ./test/arch/deps > docs/DEPENDENCIES.md
+
+clean:
+	rm -rf bin
