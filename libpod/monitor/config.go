@@ -64,6 +64,10 @@ type Config struct {
 	Timeout     uint   `json:"timeout,omitempty"` // seconds until the container is killed, 0: never
 	PIDFile     string `json:"pid_file,omitempty"`
 
+	// Rootfs is where the launcher mounted the container's root file system
+	// in the monitor's mount namespace; unmounted before MsgCleaned. "" for none.
+	Rootfs string `json:"rootfs,omitempty"`
+
 	// Remove: the container goes when it ends. A client that has sent
 	// MsgClaimRemove does it; if none is left, the monitor runs Cleanup.
 	Remove  bool     `json:"remove,omitempty"`

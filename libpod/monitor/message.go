@@ -32,11 +32,19 @@ const (
 	MsgCreated Kind = 'C' // the runtime created it: uint32 pid
 	MsgStarted Kind = 'S' // its process runs: uint32 pid
 	MsgFailed  Kind = 'F' // 1 byte exit code (125, 126, 127), then the runtime's words
-	MsgExited  Kind = 'X' // uint32 exit code; all output was sent before. Sent at the final end and before a restart's back-off
+	MsgExited  Kind = 'X' // uint32 exit code, 1 byte: 1 when it will be started again after a back-off, 0 at the final end. All output was sent before
 	MsgCleaned Kind = 'Z' // the runtime's state, mounts and helpers are gone; nothing follows
 	MsgStatus  Kind = 't' // Record as JSON
-	MsgRefused Kind = 'n' // the request cannot be honoured: words
+	MsgRefused Kind = 'n' // 1 byte: kind of the request that cannot be honoured, then words
+	MsgDone    Kind = 'y' // 1 byte: kind of the request that was honoured (MsgSignal, MsgReload, MsgClaimRemove)
+	MsgCredit  Kind = 'q' // uint32: so many more bytes of stdin may be sent (see StdinWindow)
 )
+
+// StdinWindow is how many bytes of MsgStdin a client may have sent that the
+// container has not taken yet; MsgCredit widens the window again. So a
+// container that does not read its stdin never keeps a signal or a detach,
+// sent on the same socket, from being heard.
+const StdinWindow = 64 << 10
 
 // Stream bits of MsgAttach.
 const (
