@@ -1,0 +1,219 @@
+// Package image is carob's view of containers/storage: where the store is,
+// which images are in it, what they are called and made of, and the layers
+// containers are put on top of. It never talks to a registry.
+package image
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/BurntSushi/toml"
+	"github.com/containers/storage/types"
+)
+
+// Options say which store to open. Empty fields leave the choice to
+// storage.conf, its environment variables, and the defaults.
+type Options struct {
+	GraphRoot     string
+	RunRoot       string
+	Driver        string
+	DriverOptions []string // as storage.conf's: "overlay.mount_program=..."
+}
+
+// Paths is where a store keeps its files.
+type Paths struct {
+	GraphRoot string // images, layers, containers; outlives a reboot
+	RunRoot   string // what does not
+	Driver    string // "overlay", "vfs"; "" when the store has yet to choose
+	Config    string // the storage.conf that was read, "" when there is none
+}
+
+// ConfigError is a storage.conf that cannot be used.
+type ConfigError struct {
+	File string
+	Key  string // "" when no key could be named
+	Line int    // 0 when unknown
+	Err  error
+}
+
+func (e *ConfigError) Error() string {
+	where := e.File
+	if e.Line > 0 {
+		where = fmt.Sprintf("%s line %d", where, e.Line)
+	}
+	if e.Key != "" {
+		where += ", key " + e.Key
+	}
+	return fmt.Sprintf("cannot use %s: %v", where, e.Err)
+}
+
+func (e *ConfigError) Unwrap() error { return e.Err }
+
+// Hint names the manual page of the file.
+func (e *ConfigError) Hint() string {
+	return "containers-storage.conf(5) lists the keys and their values"
+}
+
+// Locate finds the store without opening or creating it.
+func Locate(o Options) (Paths, error) {
+	so, config, err := storeOptions(o)
+	if err != nil {
+		return Paths{}, err
+	}
+	return Paths{GraphRoot: so.GraphRoot, RunRoot: so.RunRoot, Driver: so.GraphDriverName, Config: config}, nil
+}
+
+// storeOptions merges storage.conf, environment and o, and returns the name of
+// the configuration file that took part.
+func storeOptions(o Options) (types.StoreOptions, string, error) {
+	config, driverSet, err := checkConfig()
+	if err != nil {
+		return types.StoreOptions{}, "", err
+	}
+	so, err := types.DefaultStoreOptions()
+	if err != nil {
+		return so, config, fmt.Errorf("cannot find the image store: %w", err)
+	}
+	if o.Driver != "" {
+		// Options of the configured driver mean nothing to another one.
+		so.GraphDriverName, so.GraphDriverOptions = o.Driver, nil
+		driverSet = true
+	}
+	if len(o.DriverOptions) > 0 {
+		so.GraphDriverOptions = slices.DeleteFunc(slices.Clone(o.DriverOptions), func(s string) bool { return s == "" })
+	}
+	if so.GraphRoot, err = pick(o.GraphRoot, so.GraphRoot); err != nil {
+		return so, config, err
+	}
+	if so.RunRoot, err = pick(o.RunRoot, so.RunRoot); err != nil {
+		return so, config, err
+	}
+	if !driverSet && len(so.GraphDriverPriority) == 0 {
+		so.GraphDriverName = usedDriver(so.GraphRoot)
+	}
+	return so, config, checkDriver(so.GraphDriverName)
+}
+
+func pick(asked, otherwise string) (string, error) {
+	if asked == "" {
+		return otherwise, nil
+	}
+	path, err := filepath.Abs(asked)
+	if err != nil {
+		return "", fmt.Errorf("cannot use storage directory %s: %w", asked, err)
+	}
+	return path, nil
+}
+
+// usedDriver is the driver an existing store was made with, or the default.
+// Overlay wins where both left their directories, as it does in podman.
+func usedDriver(graphRoot string) string {
+	for _, driver := range []string{"overlay", "vfs"} {
+		if _, err := os.Stat(filepath.Join(graphRoot, driver+"-images")); err == nil {
+			return driver
+		}
+	}
+	return "overlay"
+}
+
+// UnknownDriverError is a storage driver carob was not built with.
+type UnknownDriverError struct{ Driver string }
+
+func (e *UnknownDriverError) Error() string {
+	return fmt.Sprintf("cannot use storage driver %q: not known", e.Driver)
+}
+
+// Hint names the drivers there are.
+func (e *UnknownDriverError) Hint() string { return "drivers are overlay and vfs" }
+
+func checkDriver(name string) error {
+	switch name {
+	case "", "overlay", "vfs":
+		return nil
+	}
+	return &UnknownDriverError{name}
+}
+
+// checkConfig reads the storage.conf files containers/storage will read, so
+// that a mistake in one is reported once, with its place, instead of being
+// logged and skipped. driverSet tells whether a driver was chosen by the file
+// that counts or by the environment.
+func checkConfig() (file string, driverSet bool, err error) {
+	driverSet = os.Getenv("STORAGE_DRIVER") != ""
+	for _, path := range configFiles() {
+		c, err := readConfig(path)
+		if errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		if err != nil {
+			return path, false, err
+		}
+		file = path
+		driverSet = driverSet || c.Storage.Driver != ""
+	}
+	return file, driverSet, nil
+}
+
+// configFiles are the candidates in the order of containers-storage.conf(5),
+// least important first. With CONTAINERS_STORAGE_CONF there is only that one.
+func configFiles() []string {
+	if path, ok := os.LookupEnv("CONTAINERS_STORAGE_CONF"); ok {
+		return []string{path}
+	}
+	files := []string{types.SystemConfigFile}
+	const override = "/etc/containers/storage.conf"
+	if _, err := os.Stat(override); err == nil {
+		files = []string{override}
+	}
+	if own, err := types.DefaultConfigFile(); err == nil && !slices.Contains(files, own) {
+		files = append(files, own)
+	}
+	return files
+}
+
+func readConfig(path string) (types.TomlConfig, error) {
+	var c types.TomlConfig
+	_, err := toml.DecodeFile(path, &c)
+	if err != nil {
+		return c, configError(path, err)
+	}
+	driver := c.Storage.Driver
+	if driver == "overlay2" {
+		driver = "overlay"
+	}
+	if err := checkDriver(driver); err != nil {
+		return c, &ConfigError{File: path, Key: "storage.driver", Err: err}
+	}
+	for _, d := range []struct{ key, path string }{
+		{"storage.graphroot", c.Storage.GraphRoot},
+		{"storage.runroot", c.Storage.RunRoot},
+		{"storage.imagestore", c.Storage.ImageStore},
+		{"storage.rootless_storage_path", c.Storage.RootlessStoragePath},
+	} {
+		if d.path != "" && !strings.HasPrefix(d.path, "/") && !strings.HasPrefix(d.path, "$") {
+			return c, &ConfigError{File: path, Key: d.key, Err: fmt.Errorf("%q is not an absolute path", d.path)}
+		}
+	}
+	return c, nil
+}
+
+func configError(path string, err error) error {
+	var pe toml.ParseError
+	if errors.As(err, &pe) {
+		why := pe.Message
+		if why == "" {
+			// Errors of the lexer carry their text only in Error.
+			why = strings.TrimPrefix(pe.Error(), "toml: ")
+		}
+		return &ConfigError{File: path, Key: pe.LastKey, Line: pe.Position.Line, Err: errors.New(why)}
+	}
+	if errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	return &ConfigError{File: path, Err: err}
+}
