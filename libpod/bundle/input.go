@@ -23,20 +23,25 @@ type Input struct {
 	Hostname string // resolved: never empty unless the UTS namespace is somebody else's
 
 	// Mounts are Spec.Mounts.List and what came from --volumes-from, VOLUME
-	// lines and secrets, resolved: Type is bind, tmpfs or devpts, and a
-	// bind's Source an existing path of the host. Named volumes and images
-	// have become binds of their directory; a glob has become its matches.
-	// Options stay as typed: Generate adds the defaults. With Overlay set
-	// Source is the lower directory and UpperDir and WorkDir exist.
-	// Where two have the same Destination the later one wins.
+	// lines and secrets, resolved: the Source of a bind, volume or image is
+	// an existing path of the host (a volume's directory, an image's mount
+	// point), tmpfs and devpts need none, and a glob has become the binds of
+	// its matches. Options stay as typed: Generate adds the defaults. With
+	// Overlay set, and for images with ReadWrite, Source is the lower
+	// directory and UpperDir and WorkDir exist. Where two have the same
+	// Destination the later one wins (spec.MergeMounts orders them).
 	Mounts []spec.Mount
 
 	Files      Files
 	Namespaces Namespaces
 	// Devices are Spec.Mounts.Devices, resolved (hostdev.Resolve).
 	Devices []hostdev.Device
-	// SecretEnv are the secrets of type "env": variable to value.
-	SecretEnv map[string]string
+	// BlockDevices are the numbers of the devices that
+	// spec.Resources.BlockDevicePaths names (hostdev.Number).
+	BlockDevices map[string]hostdev.DeviceNumber
+	// ExtraEnv wins over every other variable: secrets of type "env", and
+	// what one start adds (LISTEN_FDS, NOTIFY_SOCKET ...).
+	ExtraEnv map[string]string
 	// SeccompProfile is the content of the file Spec.Security.Seccomp
 	// names; nil where that is "" or "unconfined".
 	SeccompProfile []byte
@@ -72,9 +77,6 @@ type Files struct {
 	// Shm is a mounted tmpfs shared with others, bound at /dev/shm. "" makes
 	// one of the container's own (or binds the host's, with --ipc host).
 	Shm string
-	// Notify is the directory of the notify socket, bound at its own path,
-	// with NOTIFY_SOCKET pointing to "notify.sock" in it.
-	Notify string
 }
 
 // Namespaces are paths (/proc/PID/ns/..., or pinned files) of namespaces to
@@ -118,6 +120,11 @@ type Host struct {
 	// Env is carob's environment as NAME=VALUE, for proxy variables only.
 	Env         []string
 	OOMScoreAdj int // carob's own, which an unprivileged user cannot go below
+
+	// Capabilities is the bounding set (CapBnd of /proc/self/status); 0: all
+	// that this version knows.
+	Capabilities uint64
+	Mqueue       bool // /dev/mqueue is mounted on the host (for --ipc host)
 
 	AppArmor bool // profiles can be applied (never for an unprivileged user)
 	SELinux  bool
