@@ -1,0 +1,49 @@
+// Package join makes a carob command enter the keeper's user and mount
+// namespace before the Go runtime starts, and is the body of the keeper
+// itself. Linking it is enough: the work is done by a C constructor, drawn in
+// join.c and keeper.c. Only package userns reads what it found.
+package join
+
+/*
+#cgo CFLAGS: -O2 -Wall -Wextra
+#include "join.h"
+*/
+import "C"
+
+import "syscall"
+
+// KeeperEnv is the environment variable that turns this program into a
+// keeper: "SOCKET PIDFD", two descriptor numbers; PIDFD is -1 where a new user
+// namespace shall be made.
+const KeeperEnv = "_CAROB_KEEPER"
+
+// Steps of a keeper's making, as told by it; see keeper.c.
+const (
+	StepMade          = 1
+	StepReady         = 2
+	StepUserFailed    = -1
+	StepMountFailed   = -2
+	StepJoinFailed    = -3
+	StepForkFailed    = -4
+	StepMessageLength = 12 // three C ints: step, pid, errno
+)
+
+// State tells what the constructor did.
+type State struct {
+	Joined   bool          // we are inside the keeper's namespaces
+	UID, GID int           // effective ids before that
+	Found    bool          // a record of a live keeper was there
+	Err      syscall.Errno // why it could not be joined, if Found and not Joined
+}
+
+// Result returns what happened before Go started.
+func Result() State {
+	r := C.carob_join
+	return State{
+		Joined: r.joined != 0,
+		UID:    int(r.uid),
+		GID:    int(r.gid),
+		Found:  r.found != 0,
+		Err:    syscall.Errno(r.err),
+	}
+}

@@ -1,0 +1,17 @@
+#ifndef CAROB_JOIN_H
+#define CAROB_JOIN_H
+
+/* What the constructor did; see join.go. */
+struct carob_join {
+	int joined;       /* 1: we are inside the keeper's namespaces */
+	unsigned uid;     /* the ids we had outside */
+	unsigned gid;
+	int found;        /* 1: there was a record of a live keeper */
+	int err;          /* errno of the setns that failed, 0 otherwise */
+};
+
+extern struct carob_join carob_join;
+
+void carob_keeper_main(int sock, int userns);
+
+#endif
