@@ -26,13 +26,12 @@ type Raw struct {
 	err   error
 }
 
-// deadly are the signals whose default is to end a process, without those a
-// caller's context stands for (SIGINT, SIGTERM), which are added where the
-// terminal is restored but the process not ended.
+// deadly are the signals that end a Go program, without those a caller's
+// context stands for (SIGINT, SIGTERM): on these the terminal is restored but
+// the process not ended. The runtime ignores all others unless asked for.
 var deadly = []os.Signal{
 	syscall.SIGHUP, syscall.SIGQUIT, syscall.SIGILL, syscall.SIGTRAP, syscall.SIGABRT, syscall.SIGBUS,
-	syscall.SIGFPE, syscall.SIGUSR1, syscall.SIGSEGV, syscall.SIGUSR2, syscall.SIGALRM, syscall.SIGSTKFLT,
-	syscall.SIGXCPU, syscall.SIGXFSZ, syscall.SIGVTALRM, syscall.SIGIO, syscall.SIGPWR, syscall.SIGSYS,
+	syscall.SIGFPE, syscall.SIGSEGV, syscall.SIGSTKFLT, syscall.SIGSYS,
 }
 
 // IsTerminal tells whether f is a terminal.
