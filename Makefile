@@ -43,8 +43,8 @@ $(PROGRAMS):
 
 install: build
 	install -D -m755 bin/carob $(DESTDIR)$(PREFIX)/bin/carob
-	install -d -m755 $(DESTDIR)$(PREFIX)/libexec/carob
-	install -m755 $(patsubst %,bin/%,$(filter-out carob,$(PROGRAMS))) $(DESTDIR)$(PREFIX)/libexec/carob/
+	for p in $(filter-out carob,$(PROGRAMS)); do \
+		install -D -m755 bin/$$p $(DESTDIR)$(PREFIX)/libexec/carob/$$p || exit; done
 	hack/install-docs.sh "$(DESTDIR)$(PREFIX)/share"
 
 demo: build

@@ -1,0 +1,289 @@
+// Package rig makes the host ready and runs a test program on it as an
+// unprivileged account, with carob installed where that account can read it.
+//
+// A test program is started by whoever types `go test`, root or a sudoer. Run
+// then sets the host up, copies carob and the program itself to a directory of
+// the account's, and starts the copy as the account, once per View asked for.
+// In the copy, Run calls the body. A user without sudo gets the body under its
+// own account and no clean cgroup view.
+package rig
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"os/user"
+	"path/filepath"
+	"strconv"
+	"strings"
+)
+
+// View is what the account sees under /sys/fs/cgroup.
+type View string
+
+const (
+	// Plain is the host's own, whatever that is.
+	Plain View = "plain"
+	// CGroup2 is a private mount namespace with cgroup2 alone, which podman and
+	// crun with cgroups need on hybrid hosts.
+	CGroup2 View = "cgroup2"
+)
+
+// Host is a prepared host, as the body sees it.
+type Host struct {
+	View View
+	// Root is a directory of the account's, removed afterwards. Its path is
+	// short because socket names below it are limited to 108 bytes.
+	Root string
+	// Prefix is where carob is installed: Prefix/bin, Prefix/libexec/carob.
+	Prefix string
+	// Tools holds ptyrun and other helpers of the tests.
+	Tools string
+	// Images holds NAME.tar, NAME.oci.tar and rootfs.tar (see mkimages).
+	Images string
+	// Source is a copy of the directory the test program was started in.
+	Source string
+	// User is the account.
+	User string
+}
+
+// The parent tells the copy about the host with these.
+const (
+	envRoot = "CAROB_RIG_ROOT"
+	envView = "CAROB_RIG_VIEW"
+)
+
+// Run prepares the host and calls body as the account, once for every view.
+// It returns an exit code: the body's, or 1 with a message on stderr.
+func Run(views []View, body func(*Host) int) int {
+	if root := os.Getenv(envRoot); root != "" {
+		return body(host(root, View(os.Getenv(envView)), os.Getenv("USER")))
+	}
+	code, err := prepareAndRun(views)
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "rig:", err)
+		return 1
+	}
+	return code
+}
+
+func host(root string, view View, account string) *Host {
+	return &Host{
+		View: view, Root: root, User: account,
+		Prefix: filepath.Join(root, "prefix"),
+		Tools:  filepath.Join(root, "tools"),
+		Images: filepath.Join(root, "images"),
+		Source: filepath.Join(root, "source"),
+	}
+}
+
+func prepareAndRun(views []View) (code int, err error) {
+	if os.Geteuid() != 0 && hasSudo() {
+		return throughSudo()
+	}
+	source, err := os.Getwd()
+	if err != nil {
+		return 1, err
+	}
+	top, err := moduleRoot(source)
+	if err != nil {
+		return 1, err
+	}
+	if os.Geteuid() == 0 {
+		if err := run(top, filepath.Join(top, "hack/setup-host.sh")); err != nil {
+			return 1, err
+		}
+	}
+	account, err := findAccount()
+	if err != nil {
+		return 1, err
+	}
+	root, err := os.MkdirTemp("/var/tmp", "ct")
+	if err != nil {
+		return 1, err
+	}
+	defer func() { err = errors.Join(err, endLeftovers(root), removeAll(root)) }()
+	if err := fill(root, top, source, account); err != nil {
+		return 1, err
+	}
+	for _, view := range views {
+		if view == CGroup2 && os.Geteuid() != 0 {
+			fmt.Fprintln(os.Stderr, "rig: leaving out what needs a clean cgroup2 view: neither root nor sudo")
+			continue
+		}
+		c, err := startCopy(root, view, account)
+		if err != nil {
+			return 1, err
+		}
+		if c != 0 {
+			code = c
+		}
+	}
+	return code, nil
+}
+
+// moduleRoot is the directory of go.mod at or above dir.
+func moduleRoot(dir string) (string, error) {
+	for d := dir; ; d = filepath.Dir(d) {
+		if _, err := os.Stat(filepath.Join(d, "go.mod")); err == nil {
+			return d, nil
+		}
+		if d == "/" {
+			return "", fmt.Errorf("cannot find go.mod above %s", dir)
+		}
+	}
+}
+
+func hasSudo() bool { return exec.Command("sudo", "-n", "true").Run() == nil }
+
+func throughSudo() (int, error) {
+	self, err := os.Executable()
+	if err != nil {
+		return 1, err
+	}
+	args := append([]string{"-n", "--preserve-env=PATH,CAROB_TEST_USER,CAROB_TEST_CACHE", self}, os.Args[1:]...)
+	return exitCode(passThrough(exec.Command("sudo", args...)).Run())
+}
+
+// findAccount is CAROB_TEST_USER (carob-test) for root, and oneself otherwise.
+func findAccount() (*user.User, error) {
+	if os.Geteuid() != 0 {
+		return user.Current()
+	}
+	return user.Lookup(orDefault("CAROB_TEST_USER", "carob-test"))
+}
+
+func orDefault(name, value string) string {
+	if v := os.Getenv(name); v != "" {
+		return v
+	}
+	return value
+}
+
+// fill makes what Host describes.
+func fill(root, top, source string, account *user.User) error {
+	h := host(root, Plain, account.Username)
+	if err := run(top, "make", "--silent", "install", "PREFIX="+h.Prefix, "DESTDIR="); err != nil {
+		return err
+	}
+	if err := os.MkdirAll(h.Tools, 0o755); err != nil {
+		return err
+	}
+	if err := run(top, "go", "build", "-buildvcs=false", "-o", h.Tools+"/", "./test/ptyrun"); err != nil {
+		return err
+	}
+	cache := orDefault("CAROB_TEST_CACHE", "/var/cache/carob-test")
+	if err := os.Symlink(filepath.Join(cache, "images"), h.Images); err != nil {
+		return err
+	}
+	if err := run("/", "cp", "-r", source, h.Source); err != nil {
+		return err
+	}
+	self, err := os.Executable()
+	if err != nil {
+		return err
+	}
+	if err := run("/", "cp", self, filepath.Join(root, "body")); err != nil {
+		return err
+	}
+	if os.Geteuid() != 0 {
+		return nil
+	}
+	return run("/", "chown", "-R", account.Uid+":"+account.Gid, root)
+}
+
+// cgroup2View needs root. It touches nothing outside its mount namespace.
+const cgroup2View = `
+if [ "$(stat -f -c %T /sys/fs/cgroup)" != cgroup2fs ]; then
+	umount -R /sys/fs/cgroup
+	mount -t cgroup2 cgroup2 /sys/fs/cgroup
+fi
+mount --make-rshared /
+exec "$@"`
+
+// startCopy runs the copied test program as the account.
+func startCopy(root string, view View, account *user.User) (int, error) {
+	argv := append([]string{filepath.Join(root, "body")}, os.Args[1:]...)
+	if os.Geteuid() == 0 {
+		argv = append([]string{
+			"setpriv", "--reuid=" + account.Uid, "--regid=" + account.Gid, "--init-groups", "--inh-caps=-all",
+		}, argv...)
+		if view == CGroup2 {
+			argv = append([]string{"unshare", "-m", "--propagation=private", "sh", "-ec", cgroup2View, "sh"}, argv...)
+		}
+	}
+	cmd := passThrough(exec.Command(argv[0], argv[1:]...))
+	cmd.Dir = filepath.Join(root, "source")
+	cmd.Env = []string{
+		envRoot + "=" + root,
+		envView + "=" + string(view),
+		"HOME=" + account.HomeDir,
+		"USER=" + account.Username,
+		"LOGNAME=" + account.Username,
+		"XDG_RUNTIME_DIR=" + runtimeDir(account),
+		"PATH=" + filepath.Join(root, "prefix/bin") + ":" + filepath.Join(root, "tools") +
+			":/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+		"LANG=C.UTF-8",
+		"TERM=xterm",
+	}
+	return exitCode(cmd.Run())
+}
+
+func runtimeDir(account *user.User) string { return "/run/user/" + account.Uid }
+
+func passThrough(cmd *exec.Cmd) *exec.Cmd {
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, os.Stdout, os.Stderr
+	return cmd
+}
+
+func exitCode(err error) (int, error) {
+	var ee *exec.ExitError
+	if errors.As(err, &ee) && ee.ExitCode() > 0 {
+		return ee.ExitCode(), nil
+	}
+	return 0, err
+}
+
+// run shows the output of a preparing step only when it fails.
+func run(dir string, argv ...string) error {
+	cmd := exec.Command(argv[0], argv[1:]...)
+	cmd.Dir = dir
+	out, err := cmd.CombinedOutput()
+	if err != nil {
+		return fmt.Errorf("cannot run %s: %w\n%s", strings.Join(argv, " "), err, out)
+	}
+	return nil
+}
+
+// removeAll removes root with the files of subordinate ids in it.
+func removeAll(root string) error {
+	if os.Geteuid() == 0 {
+		return os.RemoveAll(root)
+	}
+	return run("/", "unshare", "--map-root-user", "--map-auto", "rm", "-rf", root)
+}
+
+// endLeftovers kills, by pid, what the copies left running.
+func endLeftovers(root string) error {
+	left, err := Processes(root)
+	if err != nil {
+		return err
+	}
+	for _, p := range left {
+		fmt.Fprintf(os.Stderr, "rig: ending a process left behind: %s\n", p)
+		if proc, err := os.FindProcess(p.PID); err == nil {
+			_ = proc.Kill() // gone already is as good
+		}
+	}
+	return nil
+}
+
+// Pid of a process by its decimal name in /proc; 0 for other names.
+func pidOf(name string) int {
+	pid, err := strconv.Atoi(name)
+	if err != nil {
+		return 0
+	}
+	return pid
+}
