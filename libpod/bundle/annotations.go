@@ -1,0 +1,42 @@
+package bundle
+
+import (
+	"fmt"
+)
+
+// addAnnotations writes what podman writes, which tools that look at bundles
+// know, then the user's own, then the one switch that crun takes this way.
+func (g *generator) addAnnotations() error {
+	stop, err := StopSignal(g.Spec, g.Image)
+	if err != nil {
+		return err
+	}
+	g.oci.AddAnnotation("io.container.manager", "libpod")
+	g.oci.AddAnnotation("org.opencontainers.image.stopSignal", fmt.Sprint(stop))
+	for name, on := range map[string]bool{
+		"autoremove":  g.Spec.Remove,
+		"init":        g.Spec.Process.Init,
+		"privileged":  g.Spec.Security.Privileged,
+		"publish-all": g.Spec.Network.PublishAll,
+	} {
+		g.oci.AddAnnotation("io.podman.annotations."+name, word(on))
+	}
+	for key, value := range g.Spec.Annotations {
+		g.oci.AddAnnotation(key, value)
+	}
+	if !g.keepGroups() {
+		return nil
+	}
+	if g.Host.Runtime != "crun" {
+		return hinted("use --runtime crun", "cannot use --group-add keep-groups: only crun can keep the caller's groups")
+	}
+	g.oci.AddAnnotation("run.oci.keep_original_groups", "1")
+	return nil
+}
+
+func word(on bool) string {
+	if on {
+		return "TRUE"
+	}
+	return "FALSE"
+}

@@ -1,0 +1,103 @@
+package bundle
+
+import (
+	"fmt"
+	"path"
+	"slices"
+	"strings"
+)
+
+// maskedPaths tell about the host or let one harm it; the runtime hides them.
+func maskedPaths() []string {
+	return []string{
+		"/proc/acpi", "/proc/kcore", "/proc/keys", "/proc/latency_stats", "/proc/timer_list",
+		"/proc/timer_stats", "/proc/sched_debug", "/proc/scsi", "/proc/interrupts",
+		"/sys/firmware", "/sys/fs/selinux", "/sys/dev/block", "/sys/devices/virtual/powercap",
+	}
+}
+
+func readonlyPaths() []string {
+	return []string{"/proc/asound", "/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger"}
+}
+
+// addPaths hides and protects paths of /proc and /sys, less what --privileged
+// or unmask= take away, plus what mask= adds.
+func (g *generator) addPaths() error {
+	s := &g.Spec.Security
+	for _, pattern := range splitPaths(s.Unmask) {
+		if _, err := path.Match(pattern, ""); err != nil {
+			return fmt.Errorf("invalid --security-opt unmask=%s: %w", pattern, err)
+		}
+	}
+	if !s.Privileged {
+		for _, p := range g.defaultMasks() {
+			if !g.unmasked(p) {
+				g.oci.AddLinuxMaskedPaths(p)
+			}
+		}
+		for _, p := range readonlyPaths() {
+			if !g.unmasked(p) {
+				g.oci.AddLinuxReadonlyPaths(p)
+			}
+		}
+	}
+	for _, p := range splitPaths(s.Mask) {
+		if !path.IsAbs(p) {
+			return fmt.Errorf("invalid --security-opt mask=%s: must be an absolute path", p)
+		}
+		g.oci.AddLinuxMaskedPaths(p)
+	}
+	return nil
+}
+
+// defaultMasks: a /sys bound from the host shows more of it.
+func (g *generator) defaultMasks() []string {
+	masks := maskedPaths()
+	if g.sysMount().Type == "bind" {
+		masks = append(masks, "/sys/kernel")
+	}
+	return masks
+}
+
+// unmasked tells whether unmask= names p: ALL, a path or a glob.
+func (g *generator) unmasked(p string) bool {
+	return slices.ContainsFunc(splitPaths(g.Spec.Security.Unmask), func(pattern string) bool {
+		match, err := path.Match(pattern, p)
+		return strings.EqualFold(pattern, "ALL") || err == nil && match
+	})
+}
+
+// splitPaths takes lists apart: both mask= and unmask= accept a:b.
+func splitPaths(words []string) []string {
+	var paths []string
+	for _, w := range words {
+		paths = append(paths, strings.Split(w, ":")...)
+	}
+	return paths
+}
+
+// addLabels names the SELinux labels and the AppArmor profile. Where the host
+// has neither, "off" is what it is, and anything else cannot be honoured.
+func (g *generator) addLabels() error {
+	if g.Host.SELinux {
+		g.oci.SetProcessSelinuxLabel(g.Host.ProcessLabel)
+		g.oci.SetLinuxMountLabel(g.Host.MountLabel)
+	} else {
+		for _, l := range g.Spec.Security.Label {
+			if l != "disable" && l != "nested" {
+				return fmt.Errorf("cannot set --security-opt label=%s: SELinux is not enabled on this system", l)
+			}
+		}
+	}
+	profile := g.Spec.Security.AppArmor
+	switch {
+	case profile == "" || profile == "unconfined":
+	case !g.Host.AppArmor:
+		return fmt.Errorf("apparmor profile %q specified, but Apparmor is not enabled on this system", profile)
+	case g.Host.Rootless:
+		return fmt.Errorf("cannot use apparmor profile %q: only root may apply one", profile)
+	default:
+		g.oci.SetProcessApparmorProfile(profile)
+	}
+	return nil
+}
