@@ -17,6 +17,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"syscall"
 )
 
 // View is what the account sees under /sys/fs/cgroup.
@@ -46,6 +47,8 @@ type Host struct {
 	Source string
 	// User is the account.
 	User string
+
+	ask, answer *os.File // see PSS
 }
 
 // The parent tells the copy about the host with these.
@@ -58,7 +61,11 @@ const (
 // It returns an exit code: the body's, or 1 with a message on stderr.
 func Run(views []View, body func(*Host) int) int {
 	if root := os.Getenv(envRoot); root != "" {
-		return body(host(root, View(os.Getenv(envView)), os.Getenv("USER")))
+		h := host(root, View(os.Getenv(envView)), os.Getenv("USER"))
+		h.ask, h.answer = os.NewFile(askFD, "ask"), os.NewFile(answerFD, "answer")
+		syscall.CloseOnExec(askFD)
+		syscall.CloseOnExec(answerFD)
+		return body(h)
 	}
 	code, err := prepareAndRun(views)
 	if err != nil {
@@ -227,6 +234,17 @@ func startCopy(root string, view View, account *user.User) (int, error) {
 		"LANG=C.UTF-8",
 		"TERM=xterm",
 	}
+	ask, questions, err := os.Pipe()
+	if err != nil {
+		return 1, err
+	}
+	answers, answer, err := os.Pipe()
+	if err != nil {
+		return 1, err
+	}
+	cmd.ExtraFiles = []*os.File{questions, answers} // askFD, answerFD
+	go answerPSS(ask, answer)
+	defer func() { ask.Close(); answer.Close(); questions.Close(); answers.Close() }()
 	return exitCode(cmd.Run())
 }
 
@@ -279,7 +297,7 @@ func endLeftovers(root string) error {
 	return nil
 }
 
-// Pid of a process by its decimal name in /proc; 0 for other names.
+// pidOf is the pid that a name in /proc stands for; 0 for other names.
 func pidOf(name string) int {
 	pid, err := strconv.Atoi(name)
 	if err != nil {

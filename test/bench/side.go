@@ -1,0 +1,152 @@
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/carob-containers/carob/test/rig"
+)
+
+// side is one of the programs that are compared, with its home.
+type side struct {
+	name string
+	argv []string // what comes before the command's own words
+	home string
+	run  string
+	env  []string
+	null *os.File
+	errs *os.File // the last command's stderr
+}
+
+func newSide(h *rig.Host, name string, argv ...string) (*side, error) {
+	run, err := os.MkdirTemp(os.Getenv("XDG_RUNTIME_DIR"), "ct-"+name)
+	if err != nil {
+		return nil, err
+	}
+	s := &side{name: name, argv: argv, home: filepath.Join(h.Root, "bench", name), run: run}
+	config := filepath.Join(s.home, ".config/containers")
+	if err := os.MkdirAll(config, 0o755); err != nil {
+		return nil, err
+	}
+	// What podman finds out by itself under systemd, and warns about elsewhere.
+	err = errors.Join(
+		os.WriteFile(filepath.Join(config, "storage.conf"), []byte("[storage]\ndriver = \"overlay\"\n"), 0o644),
+		os.WriteFile(filepath.Join(config, "containers.conf"),
+			[]byte("[engine]\ncgroup_manager = \"cgroupfs\"\nevents_logger = \"file\"\n"), 0o644),
+	)
+	if err != nil {
+		return nil, err
+	}
+	s.env = []string{
+		"HOME=" + s.home, "XDG_RUNTIME_DIR=" + s.run, "USER=" + h.User, "LOGNAME=" + h.User,
+		"PATH=" + os.Getenv("PATH"), "LANG=C.UTF-8",
+	}
+	if s.null, err = os.OpenFile(os.DevNull, os.O_RDWR, 0); err != nil {
+		return nil, err
+	}
+	s.errs, err = os.Create(filepath.Join(s.home, "stderr"))
+	return s, err
+}
+
+// makeSides gives carob and podman the image, and crun its bundle.
+func makeSides(h *rig.Host) (carob, podman, crun *side, err error) {
+	if carob, err = newSide(h, "carob", filepath.Join(h.Prefix, "bin/carob")); err != nil {
+		return nil, nil, nil, err
+	}
+	if podman, err = newSide(h, "podman", "/usr/bin/podman"); err != nil {
+		return nil, nil, nil, err
+	}
+	if crun, err = newSide(h, "crun", "crun"); err != nil {
+		return nil, nil, nil, err
+	}
+	for _, s := range []*side{carob, podman} {
+		if err := s.do("load", "--quiet", "--input", filepath.Join(h.Images, "busybox.tar")); err != nil {
+			return nil, nil, nil, err
+		}
+	}
+	return carob, podman, crun, crun.makeBundle(h)
+}
+
+// makeBundle prepares an OCI bundle that runs true with no network.
+func (s *side) makeBundle(h *rig.Host) error {
+	rootfs := filepath.Join(s.home, "rootfs")
+	if err := os.MkdirAll(rootfs, 0o755); err != nil {
+		return err
+	}
+	tar := exec.Command("tar", "-C", rootfs, "-xf", filepath.Join(h.Images, "rootfs.tar"))
+	if out, err := tar.CombinedOutput(); err != nil {
+		return fmt.Errorf("cannot unpack the bundle: %w: %s", err, out)
+	}
+	spec := s.command("spec", "--rootless")
+	spec.Dir = s.home
+	if out, err := spec.CombinedOutput(); err != nil {
+		return fmt.Errorf("cannot make the bundle: %w: %s", err, out)
+	}
+	file := filepath.Join(s.home, "config.json")
+	b, err := os.ReadFile(file)
+	if err != nil {
+		return err
+	}
+	var config map[string]any
+	if err := json.Unmarshal(b, &config); err != nil {
+		return err
+	}
+	process := config["process"].(map[string]any)
+	process["terminal"] = false
+	process["args"] = []string{"true"}
+	linux := config["linux"].(map[string]any)
+	delete(linux, "resources")
+	linux["namespaces"] = append(linux["namespaces"].([]any), map[string]string{"type": "network"})
+	if b, err = json.Marshal(config); err != nil {
+		return err
+	}
+	return os.WriteFile(file, b, 0o644)
+}
+
+func (s *side) command(args ...string) *exec.Cmd {
+	argv := append(append([]string{}, s.argv...), args...)
+	cmd := exec.Command(argv[0], argv[1:]...)
+	cmd.Env = s.env
+	cmd.Dir = s.home
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = nil, nil, nil
+	return cmd
+}
+
+// do runs a command whose output nobody wants.
+func (s *side) do(args ...string) error {
+	_, err := s.time(args...)
+	return err
+}
+
+// time runs a command and tells how long that took.
+func (s *side) time(args ...string) (time.Duration, error) {
+	cmd := s.command(args...)
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = s.null, s.null, s.errs
+	if err := s.errs.Truncate(0); err != nil {
+		return 0, err
+	}
+	start := time.Now()
+	err := cmd.Run()
+	took := time.Since(start)
+	if err != nil {
+		words, _ := os.ReadFile(s.errs.Name()) // only to say more
+		return 0, fmt.Errorf("%s %s: %w: %s", s.name, strings.Join(args, " "), err, words)
+	}
+	return took, nil
+}
+
+// close removes what the side made; its keeper or pause process ends with it.
+func (s *side) close() {
+	for _, args := range [][]string{{"rm", "-fa", "-t", "0"}, {"system", "migrate"}} {
+		if err := s.do(args...); err != nil {
+			fmt.Fprintln(os.Stderr, "bench: cleaning up:", err)
+		}
+	}
+	_ = exec.Command("unshare", "--map-root-user", "--map-auto", "rm", "-rf", s.run).Run() // the runtime directory is temporary anyway
+}
