@@ -1,0 +1,138 @@
+package monitor
+
+import (
+	"strconv"
+	"strings"
+
+	"golang.org/x/sys/unix"
+)
+
+// cgroup is the container's own control group, as far as it has one.
+type cgroup struct {
+	events  int // memory.events (v2), 0: none
+	kills   int // oom_kill when the run began
+	oom     bool
+	oomV1   string // memory.oom_control
+	freezer string // cgroup.freeze or freezer.state
+}
+
+const cgroupRoot = "/sys/fs/cgroup"
+
+// openCgroup finds pid's control group and watches its out-of-memory kills.
+func openCgroup(s *supervisor, pid int) cgroup {
+	var g cgroup
+	theirs, err := readFile("/proc/" + strconv.Itoa(pid) + "/cgroup")
+	ours, err2 := readFile("/proc/self/cgroup")
+	if err != nil || err2 != nil || string(theirs) == string(ours) {
+		return g // it shares ours: --cgroups=disabled
+	}
+	for line := range strings.Lines(string(theirs)) {
+		f := strings.SplitN(strings.TrimSuffix(line, "\n"), ":", 3)
+		if len(f) == 3 {
+			g.useController(s, f[1], f[2])
+		}
+	}
+	return g
+}
+
+// useController takes one line of /proc/PID/cgroup (cgroups(7)); v2 has an
+// empty list of controllers.
+func (g *cgroup) useController(s *supervisor, list, path string) {
+	if list == "" {
+		root := cgroupRoot
+		if unix.Access(root+"/cgroup.controllers", unix.F_OK) != nil {
+			root += "/unified"
+		}
+		if g.freezer == "" && path != "/" {
+			g.freezer = root + path + "/cgroup.freeze"
+		}
+		g.watchMemory(s, root+path+"/memory.events")
+		return
+	}
+	for c := range strings.SplitSeq(list, ",") {
+		switch c {
+		case "memory":
+			g.oomV1 = cgroupRoot + "/memory" + path + "/memory.oom_control"
+			g.kills = oomKills(readText(g.oomV1))
+		case "freezer":
+			g.freezer = cgroupRoot + "/freezer" + path + "/freezer.state"
+		}
+	}
+}
+
+func (g *cgroup) watchMemory(s *supervisor, path string) {
+	fd, err := unix.Open(path, unix.O_RDONLY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return // the memory controller is not delegated to us
+	}
+	if s.loop.add(fd, unix.EPOLLPRI, func(uint32) { s.run.cgroup.onMemoryEvent(s) }) != nil {
+		unix.Close(fd)
+		return
+	}
+	g.events = fd
+	g.kills = oomKills(readAt0(fd))
+}
+
+// onMemoryEvent looks at once: systemd removes the group with its last process.
+func (g *cgroup) onMemoryEvent(s *supervisor) {
+	text := readAt0(g.events)
+	if text == "" {
+		g.close(s)
+		return
+	}
+	g.oom = g.oom || oomKills(text) > g.kills
+}
+
+// oomKilled tells whether the kernel killed a process of the container for
+// want of memory.
+func (g *cgroup) oomKilled() bool {
+	if g.events > 0 {
+		g.oom = g.oom || oomKills(readAt0(g.events)) > g.kills
+	}
+	if g.oomV1 != "" {
+		g.oom = g.oom || oomKills(readText(g.oomV1)) > g.kills
+	}
+	return g.oom
+}
+
+// frozen tells whether the container is paused.
+func (g *cgroup) frozen() bool {
+	if g.freezer == "" {
+		return false
+	}
+	text := strings.TrimSpace(readText(g.freezer))
+	return text == "1" || text == "FROZEN" || text == "FREEZING"
+}
+
+func (g *cgroup) close(s *supervisor) {
+	if g.events > 0 {
+		s.loop.remove(g.events)
+		unix.Close(g.events)
+		g.events = 0
+	}
+}
+
+// oomKills is the oom_kill counter of memory.events or memory.oom_control.
+func oomKills(text string) int {
+	for line := range strings.Lines(text) {
+		if name, value, ok := strings.Cut(strings.TrimSpace(line), " "); ok && name == "oom_kill" {
+			n, _ := strconv.Atoi(value)
+			return n
+		}
+	}
+	return 0
+}
+
+func readText(path string) string {
+	data, _ := readFile(path)
+	return string(data)
+}
+
+func readAt0(fd int) string {
+	var buf [512]byte
+	n, err := unix.Pread(fd, buf[:], 0)
+	if err != nil || n < 0 {
+		return ""
+	}
+	return string(buf[:n])
+}

@@ -1,0 +1,106 @@
+package monitor
+
+import (
+	"os"
+	"strconv"
+	"strings"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+)
+
+// cleanUp takes down what the container had beside its processes: helpers,
+// mounts, the runtime directory.
+func (s *supervisor) cleanUp() {
+	s.killHelper()
+	s.closeListener()
+	s.unmountBelow(s.cfg.Rootfs)
+	if s.unmountBelow(s.cfg.RunDir) {
+		_ = os.RemoveAll(s.cfg.RunDir)
+	}
+	if s.cfg.PIDFile != "" {
+		_ = unix.Unlink(s.cfg.PIDFile)
+	}
+}
+
+// killHelper ends the network helper. A pid that was used again belongs to a
+// process of another name.
+func (s *supervisor) killHelper() {
+	pid, err := readNumber(s.cfg.RunDir + "/" + PastaPID)
+	if err != nil || pid <= 1 {
+		return
+	}
+	comm := readText("/proc/" + strconv.Itoa(pid) + "/comm")
+	if strings.HasPrefix(comm, "pasta") || strings.HasPrefix(comm, "passt") {
+		_ = unix.Kill(pid, unix.SIGTERM)
+	}
+}
+
+// unmountBelow unmounts dir and everything below it in our mount namespace,
+// and tells whether nothing is mounted there any more.
+func (s *supervisor) unmountBelow(dir string) bool {
+	if dir == "" {
+		return true
+	}
+	clean := true
+	points := mountPoints(readText("/proc/self/mountinfo"), dir)
+	for i := len(points) - 1; i >= 0; i-- {
+		if unix.Unmount(points[i], 0) != nil && unix.Unmount(points[i], unix.MNT_DETACH|unix.UMOUNT_NOFOLLOW) != nil {
+			clean = false
+		}
+	}
+	return clean
+}
+
+// mountPoints lists the mount points at and below dir, in the order of
+// mounting, from /proc/PID/mountinfo (proc(5)).
+func mountPoints(info, dir string) []string {
+	var found []string
+	for line := range strings.Lines(info) {
+		f := strings.Fields(line)
+		if len(f) < 5 {
+			continue
+		}
+		if p := unescapeOctal(f[4]); p == dir || strings.HasPrefix(p, dir+"/") {
+			found = append(found, p)
+		}
+	}
+	return found
+}
+
+// unescapeOctal undoes \040 and the like.
+func unescapeOctal(p string) string {
+	if !strings.Contains(p, `\`) {
+		return p
+	}
+	var b []byte
+	for i := 0; i < len(p); i++ {
+		if p[i] == '\\' && i+4 <= len(p) {
+			if n, err := strconv.ParseUint(p[i+1:i+4], 8, 8); err == nil {
+				b = append(b, byte(n))
+				i += 3
+				continue
+			}
+		}
+		b = append(b, p[i])
+	}
+	return string(b)
+}
+
+// runCleanup starts Config.Cleanup as a program of its own and leaves it
+// behind, the record unlocked for it.
+func (s *supervisor) runCleanup() {
+	if len(s.cfg.Cleanup) == 0 {
+		return
+	}
+	null, err := openNull()
+	if err != nil {
+		return
+	}
+	env := s.childEnv()
+	unix.Close(RecordFD)
+	s.unprotectFromOOM()
+	_, _ = syscall.ForkExec(s.cfg.Cleanup[0], s.cfg.Cleanup, &syscall.ProcAttr{
+		Dir: "/", Env: env, Files: []uintptr{null, null, null}, Sys: &syscall.SysProcAttr{Setsid: true},
+	})
+}

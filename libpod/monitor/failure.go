@@ -1,0 +1,76 @@
+package monitor
+
+import (
+	"encoding/json"
+	"path/filepath"
+	"strconv"
+	"strings"
+)
+
+// Exit codes for what is not the container's own doing, as podman-run(1) has them.
+const (
+	exitFailed   = 125 // carob or the runtime failed
+	exitNoExec   = 126 // the command cannot be run
+	exitNotFound = 127 // the command is not there
+	exitTimeout  = 255 // killed by Config.Timeout
+)
+
+// runtimeFailure returns the exit code and the words for a runtime that
+// ended with code while making or starting the container.
+func (s *supervisor) runtimeFailure(code int) (int, string) {
+	name := filepath.Base(s.cfg.Runtime[0])
+	text := lastError(s.runtimeLog())
+	if text == "" {
+		return exitFailed, name + ": " + s.run.verb + " ended with exit code " + strconv.Itoa(code) + " and no word: OCI runtime error"
+	}
+	exit, class := classify(text)
+	return exit, name + ": " + text + ": " + class
+}
+
+// classify sorts the runtime's words, of which it has no code, by what they say.
+func classify(text string) (code int, class string) {
+	low := strings.ToLower(text)
+	switch {
+	case strings.Contains(low, "permission denied"), strings.Contains(low, "operation not permitted"):
+		return exitNoExec, "OCI permission denied"
+	case strings.Contains(low, "exec format error"):
+		return exitNoExec, "OCI runtime error"
+	case strings.Contains(low, "no such file or directory"),
+		strings.Contains(low, "executable file") && strings.Contains(low, "not found"):
+		return exitNotFound, "OCI runtime attempted to invoke a command that was not found"
+	}
+	return exitFailed, "OCI runtime error"
+}
+
+// lastError is the last error in a runtime's JSON log (crun and runc write
+// the same keys), without the prefix runc puts before what went wrong.
+func lastError(path string) string {
+	data, err := readFile(path)
+	if err != nil {
+		return ""
+	}
+	found := ""
+	for line := range strings.Lines(string(data)) {
+		var entry struct{ Level, Msg string }
+		if json.Unmarshal([]byte(line), &entry) == nil && (entry.Level == "error" || entry.Level == "fatal") {
+			found = entry.Msg
+		}
+	}
+	for _, prefix := range []string{"runc run failed: ", "runc create failed: ", "unable to start container process: ", "starting container process caused: "} {
+		found = strings.TrimPrefix(found, prefix)
+	}
+	return strings.TrimSpace(found)
+}
+
+// judgeExit looks behind the exit code of a process the runtime could not
+// turn into the command: execve failed after the runtime had gone.
+func (s *supervisor) judgeExit() {
+	if s.run.code != 1 && s.run.code != 255 || s.state == created {
+		return
+	}
+	text := lastError(s.runtimeLog())
+	if strings.Contains(strings.ToLower(text), "exec format error") {
+		s.run.code = exitNoExec
+		s.rec.Error = filepath.Base(s.cfg.Runtime[0]) + ": " + text
+	}
+}
