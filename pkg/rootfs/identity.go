@@ -75,8 +75,8 @@ func Group(root string, id Identity) (string, bool, error) {
 
 // WriteIdentity puts id into /etc/passwd and /etc/group of a root file system
 // that can be written to. Done in place, unlike with files bound over them,
-// programs inside can add users of their own. Where there is no /etc, or the
-// file may not be written, written is false.
+// programs inside can add users of their own. Where the files may not be
+// written (a read-only mount), written is false.
 func WriteIdentity(root string, id Identity) (written bool, err error) {
 	for _, file := range []struct {
 		name string
@@ -90,7 +90,7 @@ func WriteIdentity(root string, id Identity) (written bool, err error) {
 			continue
 		}
 		err = overwrite(root, file.name, body)
-		if errors.Is(err, fs.ErrNotExist) || errors.Is(err, fs.ErrPermission) || errors.Is(err, unix.EROFS) {
+		if errors.Is(err, fs.ErrPermission) || errors.Is(err, unix.EROFS) {
 			return false, nil
 		}
 		if err != nil {
