@@ -153,17 +153,15 @@ func kill9(ts *testscript.TestScript, neg bool, args []string) {
 	}
 }
 
-// keeperPID finds the process that holds the user namespace: carob's, without
-// a terminal or a child of the script, told by its arguments.
+// keeperPID reads the keeper's own record: PID STARTTIME BOOTID.
 func keeperPID(ts *testscript.TestScript) int {
-	processes, err := ts.Value(placeKey{}).(*place).running()
+	p := ts.Value(placeKey{}).(*place)
+	record, err := os.ReadFile(filepath.Join(p.storage(), "carob/keeper"))
 	ts.Check(err)
-	for _, p := range processes {
-		if strings.Contains(p.Args, "keeper") {
-			return p.PID
-		}
-	}
-	return 0
+	first, _, _ := strings.Cut(string(record), " ")
+	pid, err := strconv.Atoi(first)
+	ts.Check(err)
+	return pid
 }
 
 // setenv NAME FILE: the variable becomes the file's words, joined by a space;

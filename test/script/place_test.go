@@ -181,6 +181,14 @@ func (p *place) files() (leaks []string) {
 	for _, l := range layers {
 		known[l.ID] = true
 	}
+	for _, dir := range []string{
+		filepath.Join(p.storage(), "carob/containers"), filepath.Join(p.run, "carob/c"), filepath.Join(p.run, "carob/oci"),
+	} {
+		entries, _ := os.ReadDir(dir) // not there is as good as empty
+		for _, e := range entries {
+			leaks = append(leaks, "file "+filepath.Join(dir, e.Name()))
+		}
+	}
 	entries, _ := os.ReadDir(filepath.Join(p.storage(), "overlay")) // no storage, no layers
 	for _, e := range entries {
 		if !known[e.Name()] && len(e.Name()) == 64 {
