@@ -1,0 +1,148 @@
+package transfer
+
+import (
+	"context"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"strings"
+	"syscall"
+
+	"github.com/containers/image/v5/docker"
+	"github.com/containers/image/v5/docker/reference"
+	"github.com/docker/distribution/registry/api/errcode"
+)
+
+// hinted is an error with its cure.
+type hinted struct {
+	err  error
+	hint string
+}
+
+func (e *hinted) Error() string { return e.err.Error() }
+func (e *hinted) Unwrap() error { return e.err }
+func (e *hinted) Hint() string  { return e.hint }
+
+// line is an error whose text is one line; libraries like to write lists.
+type line struct{ err error }
+
+func (e line) Error() string {
+	words := strings.Fields(e.err.Error())
+	return strings.Join(words, " ")
+}
+func (e line) Unwrap() error { return e.err }
+
+// explain puts the cause of a failed transfer first and a cure next to it.
+func explain(verb, name string, err error) error {
+	if err == nil {
+		return nil
+	}
+	if errors.Is(err, context.Canceled) {
+		return fmt.Errorf("cannot %s %s: interrupted: %w", verb, name, context.Canceled)
+	}
+	host := registryOf(name)
+	why, hint := cause(err, host)
+	wrapped := fmt.Errorf("cannot %s %s: %w", verb, name, line{why})
+	if hint == "" {
+		return wrapped
+	}
+	return &hinted{wrapped, hint}
+}
+
+func registryOf(name string) string {
+	named, err := reference.ParseNormalizedNamed(strings.TrimPrefix(name, "docker://"))
+	if err != nil {
+		return "REGISTRY"
+	}
+	return reference.Domain(named)
+}
+
+// withText keeps err for errors.Is and shows other words for it.
+type withText struct {
+	err  error
+	text string
+}
+
+func (e *withText) Error() string { return e.text }
+func (e *withText) Unwrap() error { return e.err }
+
+func cause(err error, host string) (why error, hint string) {
+	var dns *net.DNSError
+	var unknownCA x509.UnknownAuthorityError
+	var wrongHost x509.HostnameError
+	var invalid x509.CertificateInvalidError
+	var unauthorized docker.ErrUnauthorizedForCredentials
+	switch {
+	case errors.As(err, &dns):
+		return &withText{err, fmt.Sprintf("cannot find host %s: %s", dns.Name, dns.Err)}, ""
+	case errors.As(err, &unknownCA):
+		return &withText{err, fmt.Sprintf("the certificate of %s is not signed by a known authority", host)},
+			fmt.Sprintf("put the authority's certificate into /etc/containers/certs.d/%s/ca.crt, or trust the host with --tls-verify=false", host)
+	case errors.As(err, &wrongHost), errors.As(err, &invalid):
+		return err, "with --tls-verify=false the certificate is not checked"
+	case strings.Contains(err.Error(), "server gave HTTP response to HTTPS client"):
+		return &withText{err, host + " does not speak TLS"}, "use --tls-verify=false if the network is trusted"
+	case errors.As(err, &unauthorized):
+		return &withText{err, fmt.Sprintf("%s refused the credentials: %v", host, unauthorized.Err)}, "log in again: carob login " + host
+	case isDenied(err):
+		return err, "the image does not exist or needs credentials: carob login " + host
+	case errors.Is(err, docker.ErrTooManyRequests):
+		return err, "the registry limits pulls; log in or try later"
+	}
+	return err, ""
+}
+
+func isDenied(err error) bool {
+	for _, code := range codes(err) {
+		if code == errcode.ErrorCodeUnauthorized || code == errcode.ErrorCodeDenied {
+			return true
+		}
+	}
+	return false
+}
+
+// codes are the registry's own error codes in err.
+func codes(err error) []errcode.ErrorCode {
+	var many errcode.Errors
+	if errors.As(err, &many) {
+		var out []errcode.ErrorCode
+		for _, e := range many {
+			out = append(out, codes(e)...)
+		}
+		return out
+	}
+	var one errcode.ErrorCoder
+	if errors.As(err, &one) {
+		return []errcode.ErrorCode{one.ErrorCode()}
+	}
+	return nil
+}
+
+// passing tells whether trying again may help.
+func passing(err error) bool {
+	var timeout net.Error
+	var dns *net.DNSError
+	var status docker.UnexpectedHTTPStatusError
+	switch {
+	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
+		return false
+	case errors.As(err, &dns):
+		return dns.IsTemporary
+	case errors.As(err, &status):
+		return status.StatusCode >= http.StatusInternalServerError
+	case errors.Is(err, docker.ErrTooManyRequests), errors.Is(err, io.ErrUnexpectedEOF),
+		errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.EPIPE):
+		return true
+	case errors.As(err, &timeout):
+		return timeout.Timeout()
+	}
+	for _, code := range codes(err) {
+		if code.Descriptor().HTTPStatusCode >= http.StatusInternalServerError {
+			return true
+		}
+	}
+	return false
+}
