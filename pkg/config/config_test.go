@@ -1,0 +1,202 @@
+package config_test
+
+import (
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/carob-containers/carob/pkg/config"
+)
+
+// tree writes files below a new root and returns it.
+func tree(t *testing.T, files map[string]string) string {
+	t.Helper()
+	root := t.TempDir()
+	for name, body := range files {
+		path := filepath.Join(root, name)
+		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, []byte(body), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return root
+}
+
+func load(t *testing.T, root string, rootless bool, env map[string]string) (*config.Config, error) {
+	t.Helper()
+	return config.Load(config.Where{Rootless: rootless, Root: root, Getenv: func(name string) string {
+		if name == "HOME" {
+			return filepath.Join(root, "home")
+		}
+		if v := env[name]; v != "" {
+			return filepath.Join(root, v)
+		}
+		return ""
+	}})
+}
+
+func umasks() map[string]string {
+	line := func(umask string) string { return "[containers]\numask=\"" + umask + "\"\nenv=[\"E=" + umask + "\"]\n" }
+	return map[string]string{
+		"usr/share/containers/containers.conf":                line("0001"),
+		"etc/containers/containers.conf":                      line("0002"),
+		"etc/containers/containers.conf.d/10-a.conf":          line("0003"),
+		"etc/containers/containers.conf.d/20-b.conf":          line("0004"),
+		"etc/containers/containers.conf.d/30-c.txt":           "nonsense",
+		"home/.config/containers/containers.conf":             line("0005"),
+		"home/.config/containers/containers.conf.d/10-a.conf": line("0006"),
+		"xdg/containers/containers.conf":                      line("0007"),
+		"only":                                                line("0010"),
+		"over":                                                "[engine]\nruntime=\"over\"\n",
+	}
+}
+
+func TestCorner64MergeOrder(t *testing.T) {
+	root := tree(t, umasks())
+	for _, c := range []struct {
+		name     string
+		rootless bool
+		env      map[string]string
+		drop     []string
+		want     string
+	}{
+		{"user last", true, nil, nil, "0006"},
+		{"XDG_CONFIG_HOME", true, map[string]string{"XDG_CONFIG_HOME": "xdg"}, nil, "0007"},
+		{"root reads no home", false, nil, nil, "0004"},
+		{"CONTAINERS_CONF alone", true, map[string]string{"CONTAINERS_CONF": "only"}, nil, "0010"},
+		{"override keeps the rest", true, map[string]string{"CONTAINERS_CONF_OVERRIDE": "over"}, nil, "0006"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			got, err := load(t, root, c.rootless, c.env)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got.Containers.Umask != c.want || !slices.Equal(got.Containers.Env.Values, []string{"E=" + c.want}) {
+				t.Errorf("umask %s, env %v, want %s", got.Containers.Umask, got.Containers.Env.Values, c.want)
+			}
+			if over := c.env["CONTAINERS_CONF_OVERRIDE"] != ""; over != (got.Engine.Runtime == "over") {
+				t.Errorf("runtime is %q", got.Engine.Runtime)
+			}
+		})
+	}
+}
+
+func TestListsReplaceOrAppend(t *testing.T) {
+	root := tree(t, map[string]string{
+		"etc/containers/containers.conf":                   `containers.env=["A=1", {append=true}]`,
+		"etc/containers/containers.conf.d/1.conf":          `containers.env=["B=2"]`,
+		"etc/containers/containers.conf.d/2.conf":          `containers.env=["C=3", {append=false}]`,
+		"etc/containers/containers.conf.d/3.conf":          `containers.volumes=[]`,
+		"home/.config/containers/containers.conf":          `containers.dns_servers=["1.1.1.1"]`,
+		"home/.config/containers/containers.conf.d/1.conf": `containers.dns_servers=["2.2.2.2", {append=true}]`,
+	})
+	got, err := load(t, root, true, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := []string{"C=3"}; !slices.Equal(got.Containers.Env.Values, want) {
+		t.Errorf("env %v, want %v", got.Containers.Env.Values, want)
+	}
+	if want := []string{"1.1.1.1", "2.2.2.2"}; !slices.Equal(got.Containers.DNSServers.Values, want) {
+		t.Errorf("dns %v, want %v", got.Containers.DNSServers.Values, want)
+	}
+	if !got.Containers.Volumes.Set || got.Containers.Volumes.Or([]string{"x"}) != nil || got.Containers.Devices.Or([]string{"x"}) == nil {
+		t.Error("an empty list is not told from none")
+	}
+}
+
+func TestAllKeysOfTheManualAreRead(t *testing.T) {
+	root := tree(t, map[string]string{"etc/containers/containers.conf": `
+[containers]
+default_capabilities=["CHOWN"]
+default_ulimits=["nofile=1:2"]
+log_driver="journald"
+log_size_max=-1
+pids_limit=77
+init=true
+http_proxy=false
+userns="keep-id"
+nosuchkey=3
+[engine]
+detach_keys=""
+stop_timeout=7
+runtime="runc"
+helper_binaries_dir=["/x"]
+[engine.runtimes]
+runc=["/usr/bin/runc"]
+[network]
+default_rootless_network_cmd="pasta"
+[machine]
+cpus=1
+`})
+	c, err := load(t, root, false, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if *c.Containers.LogSizeMax != -1 || *c.Containers.PidsLimit != 77 || !*c.Containers.Init || *c.Containers.HTTPProxy ||
+		c.Containers.UserNS != "keep-id" || *c.Engine.DetachKeys != "" || *c.Engine.StopTimeout != 7 ||
+		c.Engine.Runtimes["runc"].Values[0] != "/usr/bin/runc" || c.Network.DefaultRootlessNetworkCmd != "pasta" ||
+		c.Containers.DefaultCapabilities.Values[0] != "CHOWN" {
+		t.Errorf("got %+v", c)
+	}
+}
+
+func TestMistakesAreOneLineWithFileAndLine(t *testing.T) {
+	for name, body := range map[string]string{
+		"open string":     "[containers]\nenv=[\"x\n",
+		"wrong type":      "[containers]\numask=3\n",
+		"list is no list": "[containers]\nenv=3\n",
+		"list of numbers": "[containers]\nenv=[3]\n",
+		"not TOML":        "[containers]\n???\n",
+	} {
+		t.Run(name, func(t *testing.T) {
+			root := tree(t, map[string]string{"etc/containers/containers.conf": body})
+			_, err := load(t, root, false, nil)
+			if err == nil {
+				t.Fatal("it is taken")
+			}
+			text := err.Error()
+			if strings.Contains(text, "\n") || !strings.Contains(text, "etc/containers/containers.conf, line 2: ") {
+				t.Errorf("got %s", text)
+			}
+		})
+	}
+	root := tree(t, nil)
+	if _, err := load(t, root, false, map[string]string{"CONTAINERS_CONF": "nosuch"}); err == nil {
+		t.Error("a CONTAINERS_CONF that is not there is taken")
+	}
+	if c, err := load(t, root, true, nil); err != nil || c.Containers.Umask != "" {
+		t.Errorf("no files: got %+v, %v", c, err)
+	}
+}
+
+func BenchmarkAbsent(b *testing.B) {
+	root := b.TempDir()
+	for b.Loop() {
+		if _, err := config.Load(config.Where{Rootless: true, Root: root, Getenv: func(string) string { return "" }}); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+func BenchmarkDebian(b *testing.B) {
+	body := strings.Repeat("# a comment of the file as it is shipped, which is mostly comments\n", 600) +
+		"[containers]\ndefault_capabilities=[\"CHOWN\"]\n[engine]\n[engine.runtimes]\n"
+	root := b.TempDir()
+	dir := filepath.Join(root, "usr/share/containers")
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		b.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(dir, "containers.conf"), []byte(body), 0o644); err != nil {
+		b.Fatal(err)
+	}
+	for b.Loop() {
+		if _, err := config.Load(config.Where{Root: root, Getenv: func(string) string { return "" }}); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
