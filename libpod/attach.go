@@ -3,6 +3,7 @@ package libpod
 import (
 	"context"
 	"encoding/binary"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -75,12 +76,12 @@ type monitorConn interface {
 // in which its last output still arrives.
 const detachPatience = 2 * time.Second
 
-// Attach carries the streams of a container that runs, over a connection that
-// was attached to o.Streams() before (by Start, or by Conn.Attach), until it
-// ends, the user detaches or ctx is done. The connection stays open, except
-// after a detach. The reader of o.Stdin may be left blocked behind.
+// Attach carries the streams of a container over a connection that was
+// attached to o.Streams() before (by Start, or by Conn.Attach), until it ends,
+// the user detaches or ctx is done. The connection stays open, except after a
+// detach. The reader of o.Stdin may be left blocked behind.
 func Attach(ctx context.Context, conn *client.Conn, o *AttachOptions) (*Attached, error) {
-	return attach(ctx, conn, o, true)
+	return attach(ctx, conn, o)
 }
 
 // Attach joins a container that was started before, with the output it has
@@ -101,17 +102,13 @@ func (c *Container) Attach(ctx context.Context, o *AttachOptions) (*Attached, er
 	if err := conn.Attach(o.Streams()); err != nil {
 		return nil, fmt.Errorf("cannot attach to container %s: %w", c.Name, err)
 	}
-	return attach(ctx, conn, o, st.Running())
+	return attach(ctx, conn, o)
 }
 
-// attach is Attach; unless running, signals wait for MsgStarted.
-func attach(ctx context.Context, conn monitorConn, o *AttachOptions, running bool) (*Attached, error) {
+func attach(ctx context.Context, conn monitorConn, o *AttachOptions) (*Attached, error) {
 	s := &session{conn: conn, o: o, ready: make(chan struct{}), end: make(chan struct{})}
 	defer close(s.end)
 	defer context.AfterFunc(ctx, func() { _ = conn.Close() })()
-	if running {
-		s.nowRunning()
-	}
 	go s.control()
 	if o.Stdin != nil {
 		go s.input()
@@ -177,6 +174,11 @@ func (s *session) event(kind monitor.Kind, p []byte) (*Attached, error) {
 	switch kind {
 	case monitor.MsgStarted:
 		s.nowRunning()
+	case monitor.MsgStatus: // the answer to MsgAttach
+		var r monitor.Record
+		if json.Unmarshal(p, &r) == nil && (r.State == monitor.StateRunning || r.State == monitor.StateStopping) {
+			s.nowRunning()
+		}
 	case monitor.MsgFailed:
 		if len(p) == 0 {
 			return nil, fmt.Errorf("cannot understand the monitor's message %q", byte(kind))

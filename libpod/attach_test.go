@@ -70,7 +70,7 @@ func exited(code uint32, again byte) string {
 func TestAttachCopiesBothStreamsUntilTheExitCode(t *testing.T) {
 	conn := newTestConn("t{}", "ohello ", "eoops", "oworld", exited(42, 0), "olate")
 	var out, errs bytes.Buffer
-	got, err := attach(context.Background(), conn, &AttachOptions{Stdout: &out, Stderr: &errs}, true)
+	got, err := attach(context.Background(), conn, &AttachOptions{Stdout: &out, Stderr: &errs})
 	if err != nil || *got != (Attached{Code: 42}) {
 		t.Fatalf("got %+v, %v", got, err)
 	}
@@ -81,7 +81,7 @@ func TestAttachCopiesBothStreamsUntilTheExitCode(t *testing.T) {
 
 func TestAttachFollowsRestartsOnlyWhenAsked(t *testing.T) {
 	for follow, want := range map[bool]Attached{false: {Code: 1, Again: true}, true: {Code: 2}} {
-		got, err := attach(context.Background(), newTestConn(exited(1, 1), exited(2, 0)), &AttachOptions{Follow: follow}, true)
+		got, err := attach(context.Background(), newTestConn(exited(1, 1), exited(2, 0)), &AttachOptions{Follow: follow})
 		if err != nil || *got != want {
 			t.Errorf("follow %v: got %+v, %v", follow, got, err)
 		}
@@ -90,21 +90,21 @@ func TestAttachFollowsRestartsOnlyWhenAsked(t *testing.T) {
 
 func TestAttachFailures(t *testing.T) {
 	var failed *client.Failed
-	_, err := attach(context.Background(), newTestConn("F\x7fno such file"), &AttachOptions{}, false)
+	_, err := attach(context.Background(), newTestConn("F\x7fno such file"), &AttachOptions{})
 	if !errors.As(err, &failed) || failed.Code != 127 || failed.Text != "no such file" {
 		t.Errorf("got %v", err)
 	}
 	var refused *client.Refused
-	if _, err = attach(context.Background(), newTestConn("nano"), &AttachOptions{}, false); !errors.As(err, &refused) {
+	if _, err = attach(context.Background(), newTestConn("nano"), &AttachOptions{}); !errors.As(err, &refused) {
 		t.Errorf("got %v", err)
 	}
 	conn := newTestConn("nkno", exited(0, 0)) // a refused signal is no reason to leave
-	if _, err = attach(context.Background(), conn, &AttachOptions{}, false); err != nil {
+	if _, err = attach(context.Background(), conn, &AttachOptions{}); err != nil {
 		t.Errorf("got %v", err)
 	}
 	conn = newTestConn()
 	conn.hangUp()
-	if _, err = attach(context.Background(), conn, &AttachOptions{}, true); !errors.Is(err, client.ErrGone) {
+	if _, err = attach(context.Background(), conn, &AttachOptions{}); !errors.Is(err, client.ErrGone) {
 		t.Errorf("got %v", err)
 	}
 }
@@ -112,7 +112,7 @@ func TestAttachFailures(t *testing.T) {
 func TestAttachEndsWithItsContext(t *testing.T) {
 	ctx, cancel := context.WithCancelCause(context.Background())
 	time.AfterFunc(10*time.Millisecond, func() { cancel(io.ErrNoProgress) })
-	_, err := attach(ctx, newTestConn(), &AttachOptions{}, true)
+	_, err := attach(ctx, newTestConn(), &AttachOptions{})
 	if !errors.Is(err, io.ErrNoProgress) {
 		t.Errorf("got %v", err)
 	}
@@ -124,7 +124,7 @@ func TestAttachToAClosedPipe(t *testing.T) {
 		t.Fatal(err)
 	}
 	r.Close()
-	_, err = attach(context.Background(), newTestConn("oxxx", exited(0, 0)), &AttachOptions{Stdout: w}, true)
+	_, err = attach(context.Background(), newTestConn("oxxx", exited(0, 0)), &AttachOptions{Stdout: w})
 	if !errors.Is(err, ErrOutputClosed) {
 		t.Errorf("got %v", err)
 	}
@@ -133,7 +133,7 @@ func TestAttachToAClosedPipe(t *testing.T) {
 func TestAttachSendsStdinAndItsEnd(t *testing.T) {
 	conn := newTestConn()
 	go func() { time.Sleep(10 * time.Millisecond); conn.messages <- exited(0, 0) }()
-	if _, err := attach(context.Background(), conn, &AttachOptions{Stdin: strings.NewReader("abc")}, true); err != nil {
+	if _, err := attach(context.Background(), conn, &AttachOptions{Stdin: strings.NewReader("abc")}); err != nil {
 		t.Fatal(err)
 	}
 	if got := conn.next(t) + conn.next(t) + conn.next(t); got != "stdin abcstdin eof" {
@@ -147,7 +147,7 @@ func TestCorner3DetachLeavesTheRestOfTheOutput(t *testing.T) {
 	var out bytes.Buffer
 	done := make(chan *Attached, 1)
 	go func() {
-		got, err := attach(context.Background(), conn, &AttachOptions{Stdin: in, Stdout: &out, DetachKeys: []byte{16, 17}}, true)
+		got, err := attach(context.Background(), conn, &AttachOptions{Stdin: in, Stdout: &out, DetachKeys: []byte{16, 17}})
 		if err != nil {
 			t.Error(err)
 		}
@@ -175,7 +175,7 @@ func TestCorner5SignalsWaitForTheStart(t *testing.T) {
 	signals := make(chan os.Signal, 1)
 	signals <- syscall.SIGTERM
 	go func() {
-		_, _ = attach(context.Background(), conn, &AttachOptions{Signals: signals, Size: termio.Size{Rows: 1, Cols: 1}}, false)
+		_, _ = attach(context.Background(), conn, &AttachOptions{Signals: signals, Size: termio.Size{Rows: 1, Cols: 1}})
 	}()
 	if said := conn.next(t); said != "size" {
 		t.Errorf("said %q", said)
@@ -186,8 +186,20 @@ func TestCorner5SignalsWaitForTheStart(t *testing.T) {
 		t.Errorf("said %q before the start", said)
 	default:
 	}
+	conn.messages <- "t{\"state\":\"created\"}"
 	conn.messages <- "S\x01\x00\x00\x00"
 	if said := conn.next(t); said != "signal terminated" {
+		t.Errorf("said %q", said)
+	}
+	conn.messages <- exited(0, 0)
+}
+
+func TestCorner5SignalsGoToWhatRunsAlready(t *testing.T) {
+	conn := newTestConn("t{\"state\":\"running\"}")
+	signals := make(chan os.Signal, 1)
+	signals <- syscall.SIGINT
+	go func() { _, _ = attach(context.Background(), conn, &AttachOptions{Signals: signals}) }()
+	if said := conn.next(t); said != "signal interrupt" {
 		t.Errorf("said %q", said)
 	}
 	conn.messages <- exited(0, 0)
@@ -198,7 +210,7 @@ func BenchmarkAttachOutput(b *testing.B) {
 	conn := &floodConn{testConn: newTestConn(), left: b.N, buf: append([]byte{'o'}, make([]byte, monitor.MaxPayload)...)}
 	b.SetBytes(monitor.MaxPayload)
 	b.ReportAllocs()
-	if _, err := attach(context.Background(), conn, &AttachOptions{Stdout: io.Discard}, true); err != nil {
+	if _, err := attach(context.Background(), conn, &AttachOptions{Stdout: io.Discard}); err != nil {
 		b.Fatal(err)
 	}
 }
