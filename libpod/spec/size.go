@@ -26,8 +26,10 @@ func ParseSize(s string) (int64, error) {
 }
 
 func sizeUnit(s string) (int64, bool) {
-	if len(s) > 1 {
-		s = strings.TrimSuffix(strings.TrimSuffix(s, "b"), "i")
+	if len(s) == 2 {
+		s = strings.TrimSuffix(s, "b")
+	} else if len(s) == 3 {
+		s = strings.TrimSuffix(s, "ib")
 	}
 	switch s {
 	case "", "b":
