@@ -77,7 +77,11 @@ func mergeCapabilities(names []string, all capabilitySet, s *spec.Security) (cap
 	if err != nil {
 		return 0, err
 	}
-	defaults, err := parseCapabilities(names, all, defaultCapabilities())
+	usual := s.DefaultCaps
+	if usual == nil {
+		usual = defaultCapabilities()
+	}
+	defaults, err := parseCapabilities(names, all, usual)
 	if err != nil {
 		return 0, err
 	}

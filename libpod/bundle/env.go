@@ -1,6 +1,7 @@
 package bundle
 
 import (
+	"os"
 	"slices"
 	"strings"
 )
@@ -52,7 +53,7 @@ func (e *environment) list() []string {
 }
 
 // env is the process's environment. Later lines win: defaults, the host's
-// proxies, the image, (what is unset goes), the user, secrets; what is still
+// proxies, containers.conf, the image and what is merged with it, (what is unset goes), the user, secrets; what is still
 // missing then is filled in.
 func (g *generator) env() []string {
 	p := &g.Spec.Process
@@ -90,12 +91,21 @@ func (g *generator) inheritedEnv(e *environment) {
 	if g.Spec.Process.HTTPProxy {
 		g.proxyEnv(e)
 	}
-	if g.Image == nil {
-		return
+	e.setAll(g.Spec.Process.EnvDefaults)
+	if g.Image != nil {
+		for _, v := range g.Image.Env {
+			name, value, _ := strings.Cut(v, "=")
+			e.set(name, value)
+		}
 	}
-	for _, v := range g.Image.Env {
-		name, value, _ := strings.Cut(v, "=")
-		e.set(name, value)
+	g.mergeEnv(e)
+}
+
+// mergeEnv makes --env-merge's variables out of those there are so far.
+func (g *generator) mergeEnv(e *environment) {
+	for _, word := range g.Spec.Process.EnvMerge {
+		name, value, _ := strings.Cut(word, "=")
+		e.set(name, os.Expand(value, func(n string) string { return e.values[n] }))
 	}
 }
 

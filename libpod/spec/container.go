@@ -29,6 +29,8 @@ type Container struct {
 	Remove      bool              `json:"remove,omitempty"` // --rm
 	CIDFile     string            `json:"cid_file,omitempty"`
 	PIDFile     string            `json:"pid_file,omitempty"`
+	// MonitorPIDFile (--conmon-pidfile) gets the monitor's process id.
+	MonitorPIDFile string `json:"monitor_pid_file,omitempty"`
 
 	Process   Process   `json:"process"`
 	Mounts    Mounts    `json:"mounts"`
@@ -56,18 +58,23 @@ type Process struct {
 	Entrypoint *[]string `json:"entrypoint,omitempty"`
 	WorkDir    string    `json:"workdir,omitempty"`
 	// User is name, uid, name:group, uid:gid ... resolved in the image.
-	User        string            `json:"user,omitempty"`
-	Groups      []string          `json:"groups,omitempty"` // --group-add; "keep-groups" stands alone
-	Env         map[string]string `json:"env,omitempty"`
-	UnsetEnv    []string          `json:"unset_env,omitempty"`
-	UnsetEnvAll bool              `json:"unset_env_all,omitempty"`
-	HTTPProxy   bool              `json:"http_proxy,omitempty"` // pass the host's proxy variables
-	Terminal    bool              `json:"terminal,omitempty"`
-	Stdin       bool              `json:"stdin,omitempty"`
-	Umask       string            `json:"umask,omitempty"` // octal, "" means 0022
-	Timezone    string            `json:"timezone,omitempty"`
-	Init        bool              `json:"init,omitempty"`
-	InitPath    string            `json:"init_path,omitempty"`
+	User   string            `json:"user,omitempty"`
+	Groups []string          `json:"groups,omitempty"` // --group-add; "keep-groups" stands alone
+	Env    map[string]string `json:"env,omitempty"`
+	// EnvDefaults (containers.conf's env) give way to the image's variables.
+	EnvDefaults map[string]string `json:"env_defaults,omitempty"`
+	// EnvMerge are NAME=VALUE words whose $NAME and ${NAME} stand for the
+	// image's variables; Env overrides them.
+	EnvMerge    []string `json:"env_merge,omitempty"`
+	UnsetEnv    []string `json:"unset_env,omitempty"`
+	UnsetEnvAll bool     `json:"unset_env_all,omitempty"`
+	HTTPProxy   bool     `json:"http_proxy,omitempty"` // pass the host's proxy variables
+	Terminal    bool     `json:"terminal,omitempty"`
+	Stdin       bool     `json:"stdin,omitempty"`
+	Umask       string   `json:"umask,omitempty"` // octal, "" means 0022
+	Timezone    string   `json:"timezone,omitempty"`
+	Init        bool     `json:"init,omitempty"`
+	InitPath    string   `json:"init_path,omitempty"`
 	// Systemd is "true", "false" or "always"; "" means "true": on when the
 	// command is an init.
 	Systemd string `json:"systemd,omitempty"`
@@ -76,6 +83,8 @@ type Process struct {
 	PasswdEntry string `json:"passwd_entry,omitempty"`
 	GroupEntry  string `json:"group_entry,omitempty"`
 	NoPasswd    bool   `json:"no_passwd,omitempty"`
+	// HostUsers are users of the host, names or uids, added to /etc/passwd.
+	HostUsers []string `json:"host_users,omitempty"`
 	// Personality is "LINUX" or "LINUX32".
 	Personality string   `json:"personality,omitempty"`
 	StopSignal  string   `json:"stop_signal,omitempty"`  // name or number; "" the image's, then SIGTERM
@@ -105,11 +114,14 @@ type Mounts struct {
 	VolumesFrom     []string `json:"volumes_from,omitempty"` // CONTAINER[:OPTIONS]
 	ShmSize         string   `json:"shm_size,omitempty"`     // bytes or with a unit; "" 64m
 	// ImageVolume is what becomes of VOLUME lines: anonymous (default), tmpfs, ignore.
-	ImageVolume string   `json:"image_volume,omitempty"`
-	NoHosts     bool     `json:"no_hosts,omitempty"`
-	NoHostname  bool     `json:"no_hostname,omitempty"`
-	Devices     []string `json:"devices,omitempty"` // HOST[:CONTAINER[:PERMS]]
-	ChrootDirs  []string `json:"chroot_dirs,omitempty"`
+	ImageVolume string `json:"image_volume,omitempty"`
+	NoHosts     bool   `json:"no_hosts,omitempty"`
+	// HostsFile is what /etc/hosts begins with: "" the host's, "none",
+	// "image" or a path.
+	HostsFile  string   `json:"hosts_file,omitempty"`
+	NoHostname bool     `json:"no_hostname,omitempty"`
+	Devices    []string `json:"devices,omitempty"` // HOST[:CONTAINER[:PERMS]]
+	ChrootDirs []string `json:"chroot_dirs,omitempty"`
 }
 
 // Mount kinds.
@@ -173,9 +185,11 @@ type IDMap struct {
 
 // Security holds the knobs that widen or narrow what the process may do.
 type Security struct {
-	Privileged      bool     `json:"privileged,omitempty"`
-	CapAdd          []string `json:"cap_add,omitempty"`
-	CapDrop         []string `json:"cap_drop,omitempty"`
+	Privileged bool     `json:"privileged,omitempty"`
+	CapAdd     []string `json:"cap_add,omitempty"`
+	CapDrop    []string `json:"cap_drop,omitempty"`
+	// DefaultCaps is containers.conf's default_capabilities; nil: carob's own.
+	DefaultCaps     []string `json:"default_caps,omitempty"`
 	NoNewPrivileges bool     `json:"no_new_privileges,omitempty"`
 	Seccomp         string   `json:"seccomp,omitempty"` // "" default, "unconfined" or a file
 	SeccompPolicy   string   `json:"seccomp_policy,omitempty"`
