@@ -101,7 +101,7 @@ func timedCases(carob, podman, crun *side) []testcase {
 		return both(carob, podman, func(s *side) sampler { return timed(s, args...) })
 	}
 	bare := sampler{"crun", func(round int) (float64, error) {
-		d, err := crun.time("run", "--bundle", crun.home, "bench"+strconv.Itoa(round))
+		d, err := crun.time("run", "--bundle", crun.Home, "bench"+strconv.Itoa(round))
 		return ms(d), err
 	}}
 	return []testcase{

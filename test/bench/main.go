@@ -46,7 +46,7 @@ func bench(h *rig.Host, rounds int, wanted *regexp.Regexp) error {
 		if !wanted.MatchString(c.name) {
 			continue
 		}
-		fmt.Fprintf(os.Stderr, "\r\033[K%s ...", c.name)
+		progress(c.name)
 		figure, err := c.measure(rounds)
 		if err != nil {
 			return fmt.Errorf("%s: %w", c.name, err)
@@ -54,9 +54,16 @@ func bench(h *rig.Host, rounds int, wanted *regexp.Regexp) error {
 		figure.conclude()
 		r.Figures = append(r.Figures, figure)
 	}
-	fmt.Fprint(os.Stderr, "\r\033[K")
+	progress("")
 	r.table(os.Stderr)
 	enc := json.NewEncoder(os.Stdout)
 	enc.SetIndent("", "  ")
 	return enc.Encode(r)
+}
+
+// progress shows on a terminal what is being measured.
+func progress(what string) {
+	if info, err := os.Stderr.Stat(); err == nil && info.Mode()&os.ModeCharDevice != 0 {
+		fmt.Fprintf(os.Stderr, "\r\033[K%s", what)
+	}
 }

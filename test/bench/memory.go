@@ -40,24 +40,20 @@ func memory(h *rig.Host, s *side, n int, flags []string) (float64, error) {
 		}
 	}
 	time.Sleep(300 * time.Millisecond) // helpers settle
-	seen := map[int]bool{}
+	processes, err := s.Processes(0)
+	if err != nil {
+		return 0, err
+	}
 	var sum int
-	for _, mark := range []string{s.home, s.run} {
-		processes, err := rig.Processes(mark)
+	for _, p := range processes {
+		if p.Args == idle {
+			continue
+		}
+		pss, err := h.PSS(p.PID)
 		if err != nil {
 			return 0, err
 		}
-		for _, p := range processes {
-			if seen[p.PID] || p.Args == idle {
-				continue
-			}
-			seen[p.PID] = true
-			pss, err := h.PSS(p.PID)
-			if err != nil {
-				return 0, err
-			}
-			sum += pss
-		}
+		sum += pss
 	}
 	return float64(sum) / float64(n), s.do("rm", "-fa", "-t", "0")
 }

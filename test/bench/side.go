@@ -2,7 +2,6 @@ package main
 
 import (
 	"encoding/json"
-	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -15,42 +14,26 @@ import (
 
 // side is one of the programs that are compared, with its home.
 type side struct {
-	name string
-	argv []string // what comes before the command's own words
-	home string
-	run  string
-	env  []string
-	null *os.File
-	errs *os.File // the last command's stderr
+	*rig.Place
+	name    string
+	program string
+	null    *os.File
+	errs    *os.File // the last command's stderr
 }
 
-func newSide(h *rig.Host, name string, argv ...string) (*side, error) {
-	run, err := os.MkdirTemp(os.Getenv("XDG_RUNTIME_DIR"), "ct-"+name)
+func newSide(h *rig.Host, name, program string) (*side, error) {
+	place, err := h.NewPlace(filepath.Join(h.Root, "bench", name))
 	if err != nil {
 		return nil, err
 	}
-	s := &side{name: name, argv: argv, home: filepath.Join(h.Root, "bench", name), run: run}
-	config := filepath.Join(s.home, ".config/containers")
-	if err := os.MkdirAll(config, 0o755); err != nil {
+	s := &side{Place: place, name: name, program: program}
+	if err := s.ConfigureEngine(); err != nil {
 		return nil, err
-	}
-	// What podman finds out by itself under systemd, and warns about elsewhere.
-	err = errors.Join(
-		os.WriteFile(filepath.Join(config, "storage.conf"), []byte("[storage]\ndriver = \"overlay\"\n"), 0o644),
-		os.WriteFile(filepath.Join(config, "containers.conf"),
-			[]byte("[engine]\ncgroup_manager = \"cgroupfs\"\nevents_logger = \"file\"\n"), 0o644),
-	)
-	if err != nil {
-		return nil, err
-	}
-	s.env = []string{
-		"HOME=" + s.home, "XDG_RUNTIME_DIR=" + s.run, "USER=" + h.User, "LOGNAME=" + h.User,
-		"PATH=" + os.Getenv("PATH"), "LANG=C.UTF-8",
 	}
 	if s.null, err = os.OpenFile(os.DevNull, os.O_RDWR, 0); err != nil {
 		return nil, err
 	}
-	s.errs, err = os.Create(filepath.Join(s.home, "stderr"))
+	s.errs, err = os.Create(filepath.Join(s.Home, "stderr"))
 	return s, err
 }
 
@@ -75,7 +58,7 @@ func makeSides(h *rig.Host) (carob, podman, crun *side, err error) {
 
 // makeBundle prepares an OCI bundle that runs true with no network.
 func (s *side) makeBundle(h *rig.Host) error {
-	rootfs := filepath.Join(s.home, "rootfs")
+	rootfs := filepath.Join(s.Home, "rootfs")
 	if err := os.MkdirAll(rootfs, 0o755); err != nil {
 		return err
 	}
@@ -84,11 +67,11 @@ func (s *side) makeBundle(h *rig.Host) error {
 		return fmt.Errorf("cannot unpack the bundle: %w: %s", err, out)
 	}
 	spec := s.command("spec", "--rootless")
-	spec.Dir = s.home
+	spec.Dir = s.Home
 	if out, err := spec.CombinedOutput(); err != nil {
 		return fmt.Errorf("cannot make the bundle: %w: %s", err, out)
 	}
-	file := filepath.Join(s.home, "config.json")
+	file := filepath.Join(s.Home, "config.json")
 	b, err := os.ReadFile(file)
 	if err != nil {
 		return err
@@ -109,14 +92,7 @@ func (s *side) makeBundle(h *rig.Host) error {
 	return os.WriteFile(file, b, 0o644)
 }
 
-func (s *side) command(args ...string) *exec.Cmd {
-	argv := append(append([]string{}, s.argv...), args...)
-	cmd := exec.Command(argv[0], argv[1:]...)
-	cmd.Env = s.env
-	cmd.Dir = s.home
-	cmd.Stdin, cmd.Stdout, cmd.Stderr = nil, nil, nil
-	return cmd
-}
+func (s *side) command(args ...string) *exec.Cmd { return s.Command(s.program, args...) }
 
 // do runs a command whose output nobody wants.
 func (s *side) do(args ...string) error {
@@ -148,5 +124,5 @@ func (s *side) close() {
 			fmt.Fprintln(os.Stderr, "bench: cleaning up:", err)
 		}
 	}
-	_ = exec.Command("unshare", "--map-root-user", "--map-auto", "rm", "-rf", s.run).Run() // the runtime directory is temporary anyway
+	_ = exec.Command("unshare", "--map-root-user", "--map-auto", "rm", "-rf", s.Run).Run() // the runtime directory is temporary anyway
 }

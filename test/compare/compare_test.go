@@ -30,32 +30,25 @@ func TestMain(m *testing.M) {
 
 // peer is one of the two programs in a home of its own.
 type peer struct {
-	program   string
-	home, run string
+	*rig.Place
+	program string
 }
 
 func newPeer(t *testing.T, program string) *peer {
 	t.Helper()
-	run, err := os.MkdirTemp(os.Getenv("XDG_RUNTIME_DIR"), "ct")
+	place, err := host.NewPlace(filepath.Join(host.Root, program))
 	if err != nil {
 		t.Fatal(err)
 	}
-	p := &peer{program: program, home: filepath.Join(host.Root, program), run: run}
-	config := filepath.Join(p.home, ".config/containers")
-	err = errors.Join(
-		os.MkdirAll(config, 0o755),
-		os.WriteFile(filepath.Join(config, "storage.conf"), []byte("[storage]\ndriver = \"overlay\"\n"), 0o644),
-		os.WriteFile(filepath.Join(config, "containers.conf"),
-			[]byte("[engine]\ncgroup_manager = \"cgroupfs\"\nevents_logger = \"file\"\n"), 0o644),
-		os.WriteFile(filepath.Join(p.home, "secret.txt"), []byte("hidden"), 0o600),
-	)
+	p := &peer{place, program}
+	err = errors.Join(p.ConfigureEngine(), os.WriteFile(filepath.Join(p.Home, "secret.txt"), []byte("hidden"), 0o600))
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
 		p.do(t, "rm", "-fa", "-t", "0")
 		p.do(t, "system", "migrate")
-		_ = exec.Command("unshare", "--map-root-user", "--map-auto", "rm", "-rf", p.run).Run() // a leftover hurts nobody
+		_ = exec.Command("unshare", "--map-root-user", "--map-auto", "rm", "-rf", p.Run).Run() // a leftover hurts nobody
 	})
 	for _, image := range []string{"busybox", "entry", "nocmd", "alice", "volume", "health"} {
 		p.do(t, "load", "-q", "-i", filepath.Join(host.Images, image+".tar"))
@@ -73,21 +66,16 @@ type answer struct {
 func (p *peer) ask(words []string) (answer, error) {
 	args := make([]string, len(words))
 	for i, w := range words {
-		args[i] = strings.NewReplacer("$IMAGES", host.Images, "$HOME", p.home).Replace(w)
+		args[i] = strings.NewReplacer("$IMAGES", host.Images, "$HOME", p.Home).Replace(w)
 	}
-	cmd := exec.Command(p.program, args...)
-	cmd.Dir = p.home
-	cmd.Env = []string{
-		"HOME=" + p.home, "XDG_RUNTIME_DIR=" + p.run, "USER=" + host.User, "LOGNAME=" + host.User,
-		"PATH=" + os.Getenv("PATH"), "LANG=C.UTF-8",
-	}
+	cmd := p.Command(p.program, args...)
 	// Files, not pipes: what stays behind must not keep us waiting for the end of a pipe.
-	out, err := os.CreateTemp(p.home, "out")
+	out, err := os.CreateTemp(p.Home, "out")
 	if err != nil {
 		return answer{}, err
 	}
 	defer os.Remove(out.Name())
-	errs, err := os.CreateTemp(p.home, "err")
+	errs, err := os.CreateTemp(p.Home, "err")
 	if err != nil {
 		return answer{}, err
 	}

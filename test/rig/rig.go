@@ -279,7 +279,7 @@ func removeAll(root string) error {
 	if os.Geteuid() == 0 {
 		return os.RemoveAll(root)
 	}
-	return run("/", "unshare", "--map-root-user", "--map-auto", "rm", "-rf", root)
+	return removeAsSubordinate(root)
 }
 
 // endLeftovers kills, by pid, what the copies left running.

@@ -136,7 +136,9 @@ func kill9(ts *testscript.TestScript, neg bool, args []string) {
 	var pid int
 	switch {
 	case args[0] == "keeper":
-		pid = keeperPID(ts)
+		var err error
+		pid, err = ts.Value(placeKey{}).(*rig.Place).KeeperPID()
+		ts.Check(err)
 	case len(args) == 2:
 		field := map[string]string{"monitor": "{{.State.ConmonPid}}", "payload": "{{.State.Pid}}"}[args[0]]
 		ts.Check(ts.Exec("carob", "container", "inspect", "--format", field, args[1]))
@@ -151,17 +153,6 @@ func kill9(ts *testscript.TestScript, neg bool, args []string) {
 			ts.Fatalf("process %d is still there", pid)
 		}
 	}
-}
-
-// keeperPID reads the keeper's own record: PID STARTTIME BOOTID.
-func keeperPID(ts *testscript.TestScript) int {
-	p := ts.Value(placeKey{}).(*place)
-	record, err := os.ReadFile(filepath.Join(p.storage(), "carob/keeper"))
-	ts.Check(err)
-	first, _, _ := strings.Cut(string(record), " ")
-	pid, err := strconv.Atoi(first)
-	ts.Check(err)
-	return pid
 }
 
 // setenv NAME FILE: the variable becomes the file's words, joined by a space;
@@ -190,7 +181,10 @@ func gone(ts *testscript.TestScript, neg bool, args []string) {
 // leakless: looks for leaks now instead of at the end, with the containers
 // removed.
 func leakless(ts *testscript.TestScript, neg bool, args []string) {
-	leaks := ts.Value(placeKey{}).(*place).cleanUp()
+	p := ts.Value(placeKey{}).(*rig.Place)
+	leaks := p.RemoveContainers()
+	keeper, _ := p.KeeperPID() // none has run: none to leave out
+	leaks = append(leaks, p.Leaks(keeper)...)
 	if len(leaks) > 0 || neg || len(args) > 0 {
 		ts.Fatalf("left behind: %s", strings.Join(leaks, "\nleft behind: "))
 	}
