@@ -33,6 +33,16 @@ type Options struct {
 	Warn func(string)
 }
 
+// Inside tells whether nothing is left to do for Enter: the process is root's,
+// or already in the user's namespaces. In the second case it sets the
+// environment that containers/storage, and the programs we start, read.
+func Inside() (bool, error) {
+	if state := join.Result(); state.Joined {
+		return true, announce(state)
+	}
+	return os.Geteuid() == 0, nil
+}
+
 // Enter makes sure that the process is inside the user's namespaces. For root,
 // and when package join has already done it, it only sets the environment that
 // containers/storage reads. Otherwise it finds or makes a keeper and executes
@@ -40,13 +50,11 @@ type Options struct {
 // unless it failed. Call it first in main, before threads, descriptors or
 // signal handlers are made that an exec would lose.
 func Enter(opts Options) error {
+	inside, err := Inside()
+	if inside || err != nil {
+		return err
+	}
 	state := join.Result()
-	if state.Joined {
-		return announce(state)
-	}
-	if os.Geteuid() == 0 {
-		return nil
-	}
 	tries, _ := strconv.Atoi(os.Getenv(triesEnv))
 	if tries > 0 && state.Err == syscall.EINVAL {
 		return fmt.Errorf("cannot join the keeper: %w: Linux 5.8 or newer is needed", state.Err)
@@ -60,7 +68,7 @@ func Enter(opts Options) error {
 	if err := os.Setenv(triesEnv, strconv.Itoa(tries+1)); err != nil {
 		return err
 	}
-	err := syscall.Exec("/proc/self/exe", os.Args, os.Environ())
+	err = syscall.Exec("/proc/self/exe", os.Args, os.Environ())
 	return fmt.Errorf("cannot execute carob again: %w", err)
 }
 

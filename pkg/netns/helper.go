@@ -1,0 +1,191 @@
+package netns
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+
+	"golang.org/x/sys/unix"
+)
+
+// Kinds of helper.
+const (
+	Pasta = "pasta"
+	Slirp = "slirp4netns"
+)
+
+// Config describes one container's connection to the outside.
+type Config struct {
+	Kind string // Pasta or Slirp
+	// Given: the user asked for Kind. Otherwise the other one may stand in
+	// for a program that is missing.
+	Given     bool
+	Options   string   // what the user wrote after "pasta:" or "slirp4netns:"
+	Namespace *os.File // from New
+	Ports     []Port
+	// PIDFile is where the helper's pid is written, in decimal, before Wait
+	// returns. Whoever ends the container ends the helper by it (Stop).
+	PIDFile string
+	// LockDir is a directory of the user's that all of the user's carobs
+	// share. In it, publishing a port is made to happen one at a time.
+	LockDir string
+}
+
+// Helper is a program that connects a namespace, on its way up or running.
+type Helper struct {
+	kind    string
+	pidFile string
+	ns      *os.File
+	cancel  context.CancelFunc
+	done    chan struct{}
+	err     error // valid after done
+
+	mu  sync.Mutex
+	pid int // 0 until it runs on its own
+}
+
+// hintError is an error with its cure.
+type hintError struct {
+	err  error
+	hint string
+}
+
+func (e *hintError) Error() string { return e.err.Error() }
+func (e *hintError) Unwrap() error { return e.err }
+func (e *hintError) Hint() string  { return e.hint }
+
+// Start starts the helper and returns while it sets itself up, so that other
+// work can go on beside it; Wait tells when the network is there. Errors that
+// can be known at once come from Start: a port that is taken, an option that
+// is not one, a program that is missing.
+func Start(ctx context.Context, cfg Config) (*Helper, error) {
+	program, err := find(&cfg)
+	if err != nil {
+		return nil, err
+	}
+	claim, err := claimPorts(cfg.LockDir, cfg.Ports)
+	if err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	h := &Helper{kind: cfg.Kind, pidFile: cfg.PIDFile, ns: cfg.Namespace, cancel: cancel, done: make(chan struct{})}
+	run := h.runPasta
+	if cfg.Kind == Slirp {
+		run = h.runSlirp
+	}
+	up, err := run(ctx, program, &cfg)
+	if err != nil {
+		cancel()
+		claim.release()
+		return nil, err
+	}
+	go func() {
+		h.err = up()
+		claim.release()
+		close(h.done)
+	}()
+	return h, nil
+}
+
+// find looks for the program, and turns cfg to the other kind where that is
+// allowed and helps.
+func find(cfg *Config) (string, error) {
+	packages := map[string]string{Pasta: "passt", Slirp: "slirp4netns"}
+	if packages[cfg.Kind] == "" {
+		return "", fmt.Errorf("cannot set up network %q: it is neither pasta nor slirp4netns", cfg.Kind)
+	}
+	path, err := exec.LookPath(cfg.Kind)
+	if err == nil {
+		return path, nil
+	}
+	if !cfg.Given && cfg.Kind == Pasta {
+		if path, err := exec.LookPath(Slirp); err == nil {
+			cfg.Kind = Slirp
+			return path, nil
+		}
+	}
+	return "", &hintError{
+		err:  fmt.Errorf("cannot set up the network: %s is not installed", cfg.Kind),
+		hint: "as root: apt-get install " + packages[cfg.Kind] + "; or use --network=host or --network=none",
+	}
+}
+
+// Kind is Pasta or Slirp: what was started in the end.
+func (h *Helper) Kind() string { return h.kind }
+
+// Wait waits until the network works, or says in one line why it does not.
+// After an error nothing of the helper is left.
+func (h *Helper) Wait() error {
+	<-h.done
+	return h.err
+}
+
+// Addresses waits, and returns what the namespace was given.
+func (h *Helper) Addresses() (*Addresses, error) {
+	if err := h.Wait(); err != nil {
+		return nil, err
+	}
+	return AddressesOf(h.ns)
+}
+
+// Kill ends the helper, started or not.
+func (h *Helper) Kill() {
+	h.cancel()
+	<-h.done
+	if h.err == nil {
+		Stop(h.pidFile)
+	}
+}
+
+// running is called when the helper is on its own: from here on only its pid
+// file says that it is there.
+func (h *Helper) running(pid int) error {
+	h.mu.Lock()
+	h.pid = pid
+	h.mu.Unlock()
+	if err := os.WriteFile(h.pidFile, []byte(strconv.Itoa(pid)+"\n"), 0o600); err != nil {
+		kill(pid)
+		return fmt.Errorf("cannot write down the network helper: %w", err)
+	}
+	return nil
+}
+
+// Stop ends the helper whose pid is in pidFile and removes the file. The file
+// may be old: only a process that is such a helper is ended. A missing file is
+// fine.
+func Stop(pidFile string) error {
+	data, err := os.ReadFile(pidFile)
+	if errors.Is(err, os.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("cannot end the network helper: %w", err)
+	}
+	if pid, err := strconv.Atoi(strings.TrimSpace(string(data))); err == nil && pid > 1 {
+		kill(pid)
+	}
+	return os.Remove(pidFile)
+}
+
+// kill ends pid if it is a helper's. The pidfd is taken first, so that what is
+// looked at is what is killed.
+func kill(pid int) {
+	fd, err := unix.PidfdOpen(pid, 0)
+	if err != nil {
+		return // gone
+	}
+	defer unix.Close(fd)
+	comm, _ := os.ReadFile(filepath.Join("/proc", strconv.Itoa(pid), "comm"))
+	for _, name := range []string{"pasta", "passt", Slirp} {
+		if strings.HasPrefix(string(comm), name) {
+			unix.PidfdSendSignal(fd, unix.SIGKILL, nil, 0) // fails only if it is gone
+			return
+		}
+	}
+}
