@@ -39,6 +39,7 @@ func (s *supervisor) addLauncher() error {
 
 func (s *supervisor) addClient(fd int) error {
 	c := &client{s: s, fd: fd}
+	s.garbage += 4 << 10
 	if err := s.loop.add(fd, unix.EPOLLIN, c.ready); err != nil {
 		return err
 	}
@@ -273,6 +274,7 @@ func (c *client) sendPacket(msg []byte) {
 		return
 	}
 	c.queue = append(c.queue, append([]byte(nil), msg...))
+	c.s.garbage += len(msg)
 	c.s.throttle()
 }
 

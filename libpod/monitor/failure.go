@@ -1,10 +1,12 @@
 package monitor
 
 import (
+	"bytes"
 	"encoding/json"
 	"path/filepath"
 	"strconv"
 	"strings"
+	"time"
 )
 
 // Exit codes for what is not the container's own doing, as podman-run(1) has them.
@@ -62,15 +64,25 @@ func lastError(path string) string {
 	return strings.TrimSpace(found)
 }
 
-// judgeExit looks behind the exit code of a process the runtime could not
-// turn into the command: execve failed after the runtime had gone.
+// watchForExec keeps the first words of a run if they may be the runtime's:
+// when execve itself fails, after the runtime has gone, they are all there is.
+func (s *supervisor) watchForExec(chunk []byte) {
+	if !s.run.spoke && len(chunk) < 1024 && bytes.Contains(chunk, []byte("xec format error")) {
+		s.run.execError = string(chunk)
+	}
+	s.run.spoke = true
+}
+
+// judgeExit gives a command that could not be executed its exit code.
 func (s *supervisor) judgeExit() {
-	if s.run.code != 1 && s.run.code != 255 || s.state == created {
+	if s.run.execError == "" || s.run.code != 1 && s.run.code != 255 || time.Since(s.run.started) > time.Second {
 		return
 	}
-	text := lastError(s.runtimeLog())
-	if strings.Contains(strings.ToLower(text), "exec format error") {
-		s.run.code = exitNoExec
-		s.rec.Error = filepath.Base(s.cfg.Runtime[0]) + ": " + text
+	text := strings.TrimSpace(s.run.execError)
+	var entry struct{ Msg string }
+	if json.Unmarshal([]byte(text), &entry) == nil && entry.Msg != "" {
+		text = entry.Msg
 	}
+	s.run.code, s.rec.ExitCode = exitNoExec, exitNoExec
+	s.rec.Error = filepath.Base(s.cfg.Runtime[0]) + ": " + text
 }

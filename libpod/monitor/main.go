@@ -73,7 +73,9 @@ type supervisor struct {
 	wakeFD   int
 	oomScore []byte // the oom_score_adj that children get back; nil: unchanged
 
-	idle *timer
+	idle          *timer
+	garbage       int // bytes thrown away since the last collection, about
+	programRanges []addressRange
 }
 
 // begin brings the monitor up to the point where the loop can take over: the

@@ -49,6 +49,10 @@ func (b *ioBuffer) release() {
 // quietTime is how long nothing must have happened before memory is given back.
 const quietTime = 2 * time.Second
 
+// garbageLimit is how much rubbish is worth a collection, whose own tables
+// take 200 kB.
+const garbageLimit = 512 << 10
+
 // idleSoon gives memory back once the container has been quiet for a while.
 func (s *supervisor) idleSoon() {
 	if s.idle == nil {
@@ -61,19 +65,44 @@ func (s *supervisor) idleSoon() {
 // becomeIdle gives back what a monitor needs to start and to pump, but not
 // to wait: garbage, buffers, and the pages of the program that have been run.
 func (s *supervisor) becomeIdle() {
-	s.idle = nil
 	s.io.release()
-	debug.FreeOSMemory()
-	forgetProgramPages()
+	if s.garbage > garbageLimit {
+		s.garbage = 0
+		debug.FreeOSMemory()
+	}
+	if s.programRanges == nil {
+		s.programRanges = splitProgram()
+	}
+	// Once more in a moment: this function has itself touched much, and the
+	// Go runtime's own thread goes to sleep only then.
+	s.idle = s.after(settleTime, func() {
+		s.idle = nil
+		for _, r := range s.programRanges {
+			advise(r.from, r.to, unix.MADV_DONTNEED)
+		}
+	})
 }
 
-// forgetProgramPages drops our private read-only mappings of files (program
-// text and constants). The kernel reads back from its cache what is used again.
-func forgetProgramPages() {
+const settleTime = 100 * time.Millisecond
+
+// pageGroup is how much of the program the kernel may map around a page that
+// is touched.
+const pageGroup = 8 << 10
+
+type addressRange struct{ from, to uintptr }
+
+// splitProgram returns our private read-only mappings of files (program text
+// and constants), which can be dropped: the kernel reads back from its cache
+// what is used again, with the surroundings. These are 64 KiB, or from Linux
+// 6.18 on a whole folio, which may be all of the program; but the bounds of a
+// mapping limit them. So ours are cut into small ones by giving each other
+// group a different flag: not being part of core dumps has no further effect.
+func splitProgram() []addressRange {
 	maps, err := readFile("/proc/self/maps")
 	if err != nil {
-		return
+		return nil
 	}
+	var found []addressRange
 	for line := range strings.Lines(string(maps)) {
 		f := strings.Fields(line) // address perms offset dev inode path
 		if len(f) < 6 || f[5][0] != '/' || f[1][1] == 'w' || f[1][3] != 'p' {
@@ -83,7 +112,16 @@ func forgetProgramPages() {
 		start, err1 := strconv.ParseUint(from, 16, 64)
 		end, err2 := strconv.ParseUint(to, 16, 64)
 		if err1 == nil && err2 == nil {
-			_, _, _ = unix.Syscall(unix.SYS_MADVISE, uintptr(start), uintptr(end-start), unix.MADV_DONTNEED)
+			r := addressRange{uintptr(start), uintptr(end)}
+			found = append(found, r)
+			for at := r.from; at < r.to; at += 2 * pageGroup {
+				advise(at, min(at+pageGroup, r.to), unix.MADV_DONTDUMP)
+			}
 		}
 	}
+	return found
+}
+
+func advise(from, to uintptr, advice int) {
+	_, _, _ = unix.Syscall(unix.SYS_MADVISE, from, to-from, uintptr(advice))
 }

@@ -52,12 +52,15 @@ type run struct {
 	ended   bool // the first process is gone ...
 	code    int  // ... with this exit code
 	failed  bool // the runtime could not make it
-	queue   []unix.Signal
-	pidfd   int  // of an adopted process, otherwise -1
-	waited  bool // onPidfd gave its parent time
-	kill    *timer
-	limit   *timer
-	cgroup  cgroup
+	spoke   bool // there was output
+	// execError are the runtime's last words, see watchForExec.
+	execError string
+	queue     []unix.Signal
+	pidfd     int  // of an adopted process, otherwise -1
+	waited    bool // onPidfd gave its parent time
+	kill      *timer
+	limit     *timer
+	cgroup    cgroup
 	// lastKill is when somebody sent a signal that is meant to end it.
 	lastKill time.Time
 }
@@ -71,6 +74,7 @@ func (s *supervisor) setState(to state) {
 // create forks the runtime for a new run.
 func (s *supervisor) create() {
 	s.run = run{verb: "create", pidfd: -1}
+	s.garbage += 32 << 10
 	if s.cfg.Start || s.rec.Restarts > 0 {
 		s.run.verb = "run"
 	}
@@ -192,7 +196,6 @@ func (s *supervisor) endProcess() {
 	if s.run.limit == nil && s.cfg.Timeout > 0 && s.rec.Error != "" {
 		s.run.code = exitTimeout
 	}
-	s.judgeExit()
 	s.rec.PID, s.rec.PIDStart = 0, 0
 	s.rec.ExitCode, s.rec.Finished = s.run.code, time.Now().UnixNano()
 	s.rec.OOMKilled = s.run.cgroup.oomKilled()
@@ -214,6 +217,7 @@ func (s *supervisor) fail(code int, text string) {
 // endRun follows when no more output can come: it decides what is next.
 func (s *supervisor) endRun() {
 	s.run.cgroup.close(s)
+	s.judgeExit()
 	if s.run.pidfd >= 0 {
 		s.loop.remove(s.run.pidfd)
 		unix.Close(s.run.pidfd)

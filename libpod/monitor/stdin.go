@@ -40,6 +40,7 @@ func (s *supervisor) takeStdin(c *client, p []byte) {
 		return
 	}
 	in.queue = append(in.queue, stdinChunk{c, append([]byte(nil), p...)})
+	s.garbage += len(p)
 	in.flush(s)
 }
 

@@ -167,6 +167,7 @@ func (st *stream) pump() bool {
 		return false
 	}
 	packet[0] = byte(st.kind)
+	s.watchForExec(packet[1 : 1+n])
 	s.output(st, packet[:1+n])
 	s.idleSoon()
 	return true

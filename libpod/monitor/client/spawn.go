@@ -89,6 +89,7 @@ func (c *Conn) fork(o SpawnOptions, theirs int) error {
 	if env == nil {
 		env = os.Environ()
 	}
+	env = append(env, goRuntimeEnv...)
 	// ForkExec forks the calling thread; it starts no goroutine that could
 	// run in other namespaces.
 	pid, err := syscall.ForkExec(o.Program, o.argv(), &syscall.ProcAttr{
@@ -100,6 +101,11 @@ func (c *Conn) fork(o SpawnOptions, theirs int) error {
 	c.pid = pid
 	return nil
 }
+
+// goRuntimeEnv makes the monitor's Go runtime small: memory for one processor
+// instead of for each the host has, and no huge pages in its heap. The
+// monitor does not pass it on.
+var goRuntimeEnv = []string{"GOMAXPROCS=1", "GODEBUG=disablethp=1"}
 
 func (o *SpawnOptions) argv() []string {
 	if o.Adopt {
