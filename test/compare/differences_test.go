@@ -29,10 +29,11 @@ func newExcuses() *excuses {
 	return &excuses{list: list, used: make([]bool, len(list))}
 }
 
-func (e *excuses) has(l line, difference string) bool {
+func (e *excuses) has(t *testing.T, l line, difference string) bool {
 	for i, x := range e.list {
 		if match(x.words, l.String()) && match(x.difference, difference) {
 			e.used[i] = true
+			t.Logf("wanted: %s, because %s", difference, x.reason)
 			return true
 		}
 	}

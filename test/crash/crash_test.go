@@ -1,0 +1,193 @@
+// Package crash kills carob, its monitor and the OCI runtime with SIGKILL at
+// every step of what they do and looks at what the next command makes of it.
+//
+// A step is the n-th call of one of the syscalls that change something
+// (strace --inject), counted in each thread. A test goes on to the next n
+// until a run was not hit any more. After each kill:
+//
+//   - ps -a answers, and calls running what runs and nothing else;
+//   - the volume keeps its data;
+//   - rm -f removes whatever is listed;
+//   - no process, mount, file, layer or row is left;
+//   - a container of the same name runs.
+package crash
+
+import (
+	"encoding/json"
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/carob-containers/carob/test/rig"
+)
+
+// host is what TestMain was given.
+var host *rig.Host
+
+func TestMain(m *testing.M) {
+	os.Exit(rig.Run([]rig.View{rig.Plain}, func(h *rig.Host) int {
+		host = h
+		return m.Run()
+	}))
+}
+
+// site is a place with the image loaded and data in a volume.
+type site struct {
+	*rig.Place
+	t *testing.T
+}
+
+const kept = "do not lose me"
+
+func newSite(t *testing.T, name string) *site {
+	t.Helper()
+	place, err := host.NewPlace(filepath.Join(host.Root, name))
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := &site{place, t}
+	t.Cleanup(func() {
+		for _, leak := range place.Close() {
+			t.Error("left behind at the end: " + leak)
+		}
+	})
+	s.must("load", "--quiet", "--input", filepath.Join(host.Images, "busybox.tar"))
+	s.must("volume", "create", "precious")
+	s.must("run", "--rm", "--network=none", "-v", "precious:/p", "busybox", "sh", "-c", "echo "+kept+" >/p/file")
+	return s
+}
+
+// result is how a command ended; code is -1 for a death by signal.
+type result struct {
+	code           int
+	stdout, stderr string
+}
+
+// run runs a command for at most 30 s. It may be called in a goroutine, so
+// that it never ends the test.
+func (s *site) run(argv ...string) result {
+	s.t.Helper()
+	r, err := s.try(argv)
+	if err != nil {
+		s.t.Errorf("%s: %v", strings.Join(argv, " "), err)
+	}
+	return r
+}
+
+// try gives the command files for its output: a pipe would wait for everybody
+// who holds its other end.
+func (s *site) try(argv []string) (r result, err error) {
+	out, err := os.CreateTemp(s.Home, "out")
+	if err != nil {
+		return r, err
+	}
+	defer func() { err = errors.Join(err, out.Close(), os.Remove(out.Name())) }()
+	errs, err := os.CreateTemp(s.Home, "err")
+	if err != nil {
+		return r, err
+	}
+	defer func() { err = errors.Join(err, errs.Close(), os.Remove(errs.Name())) }()
+	cmd := s.Command(argv[0], argv[1:]...)
+	cmd.Stdout, cmd.Stderr = out, errs
+	if err := cmd.Start(); err != nil {
+		return r, err
+	}
+	timer := time.AfterFunc(30*time.Second, func() { _ = cmd.Process.Kill() })
+	_ = cmd.Wait() // the exit code tells
+	if !timer.Stop() {
+		return r, errors.New("hangs")
+	}
+	stdout, err := os.ReadFile(out.Name())
+	stderr, err2 := os.ReadFile(errs.Name())
+	return result{cmd.ProcessState.ExitCode(), string(stdout), string(stderr)}, errors.Join(err, err2)
+}
+
+func (s *site) carob(args ...string) result {
+	s.t.Helper()
+	return s.run(append([]string{"carob"}, args...)...)
+}
+
+// must is a command that works, after whatever happened before.
+func (s *site) must(args ...string) string {
+	s.t.Helper()
+	r := s.carob(args...)
+	if r.code != 0 {
+		s.t.Errorf("carob %s: exit code %d: %s%s", strings.Join(args, " "), r.code, r.stdout, r.stderr)
+	}
+	return r.stdout
+}
+
+// listed is what ps says of a container.
+type listed struct {
+	ID    string `json:"Id"`
+	Names []string
+	State string
+	Pid   int
+}
+
+func (s *site) ps() (all []listed) {
+	s.t.Helper()
+	out := s.must("ps", "--all", "--format", "json")
+	if err := json.Unmarshal([]byte(out), &all); err != nil {
+		s.t.Errorf("ps --format json: %v: %s", err, out)
+	}
+	return all
+}
+
+// inspect asks the questions of the package comment. when says what died.
+func (s *site) inspect(when string) {
+	s.t.Helper()
+	before := s.t.Failed()
+	keeper, _ := s.KeeperPID() // 0: none
+	running := map[int]bool{}
+	for _, c := range s.ps() {
+		alive := c.Pid > 0 && rig.Alive(c.Pid)
+		switch c.State {
+		case "running", "paused":
+			if !alive {
+				s.t.Errorf("%s is called %s, but process %d is gone", c.Names, c.State, c.Pid)
+			}
+			running[c.Pid] = true
+		case "created", "configured", "exited", "stopped":
+			if alive {
+				s.t.Errorf("%s is called %s, but process %d lives", c.Names, c.State, c.Pid)
+			}
+		default:
+			s.t.Errorf("%s is called %q after a kill: the next command should have settled it", c.Names, c.State)
+		}
+	}
+	s.noStrayPayload(running)
+	for _, leak := range s.RemoveContainers() {
+		s.t.Error(leak)
+	}
+	for _, leak := range s.Leaks(keeper) {
+		s.t.Error("left behind: " + leak)
+	}
+	got := s.must("run", "--rm", "--network=none", "--name", "victim", "-v", "precious:/p", "busybox", "cat", "/p/file")
+	if strings.TrimSpace(got) != kept {
+		s.t.Errorf("the volume holds %q", got)
+	}
+	if s.t.Failed() && !before {
+		s.t.Errorf("... after: %s", when)
+	}
+}
+
+// payload is what victims run; no other process has these arguments.
+const payload = "sleep 27182"
+
+// noStrayPayload: a payload that no command shows is the worst leak.
+func (s *site) noStrayPayload(running map[int]bool) {
+	s.t.Helper()
+	processes, err := s.Processes(0)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	for _, p := range processes {
+		if p.Args == payload && !running[p.PID] {
+			s.t.Errorf("%s runs, but ps does not say so", p)
+		}
+	}
+}
