@@ -1,9 +1,9 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"runtime"
 	"strconv"
@@ -101,11 +101,11 @@ func (p *platform) complete() error {
 }
 
 // askPassword prompts for what --creds left out.
-func (a *app) askPassword(o *transfer.Access) error {
+func (a *app) askPassword(ctx context.Context, o *transfer.Access) error {
 	if o.Credentials == "" || strings.Contains(o.Credentials, ":") {
 		return nil
 	}
-	password, err := a.readPassword("Password: ")
+	password, err := a.readSecret(ctx, "Password: ")
 	if err != nil {
 		return err
 	}
@@ -113,17 +113,36 @@ func (a *app) askPassword(o *transfer.Access) error {
 	return nil
 }
 
-// readPassword reads a line without showing it.
-func (a *app) readPassword(prompt string) (string, error) {
+// readSecret reads a line without showing it. Interrupted, it gives the
+// terminal its echo back.
+func (a *app) readSecret(ctx context.Context, prompt string) (string, error) {
 	fd := int(a.in.Fd())
 	if !term.IsTerminal(fd) {
 		return "", errors.New("cannot ask for the password: standard input is not a terminal")
 	}
-	fmt.Fprint(a.err, prompt)
-	raw, err := term.ReadPassword(fd)
-	fmt.Fprintln(a.err)
-	if err != nil && err != io.EOF {
+	before, err := term.GetState(fd)
+	if err != nil {
 		return "", fmt.Errorf("cannot read the password: %w", err)
 	}
-	return string(raw), nil
+	fmt.Fprint(a.err, prompt)
+	type answer struct {
+		text []byte
+		err  error
+	}
+	answers := make(chan answer, 1)
+	go func() {
+		text, err := term.ReadPassword(fd)
+		answers <- answer{text, err}
+	}()
+	select {
+	case got := <-answers:
+		fmt.Fprintln(a.err)
+		if got.err != nil {
+			return "", fmt.Errorf("cannot read the password: %w", got.err)
+		}
+		return string(got.text), nil
+	case <-ctx.Done():
+		fmt.Fprintln(a.err)
+		return "", errors.Join(ctx.Err(), term.Restore(fd, before))
+	}
 }

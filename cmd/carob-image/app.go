@@ -69,11 +69,11 @@ func newRoot(a *app) *cobra.Command {
 	root.SetFlagErrorFunc(usage)
 	addGlobalFlags(root, a)
 	images := &cobra.Command{Use: "image", Short: "Manage images"}
-	for _, c := range []func(*app) *cobra.Command{newPull} {
+	for _, c := range []func(*app) *cobra.Command{newPull, newPush, newLoad, newSave, newImport, newSearch} {
 		root.AddCommand(c(a))
 		images.AddCommand(c(a))
 	}
-	root.AddCommand(images)
+	root.AddCommand(images, newLogin(a), newLogout(a))
 	return root
 }
 

@@ -85,7 +85,7 @@ func runPull(ctx context.Context, a *app, o *pullOptions, names []string) error 
 	if err != nil {
 		return err
 	}
-	if err := a.askPassword(&o.Access); err != nil {
+	if err := a.askPassword(ctx, &o.Access); err != nil {
 		return err
 	}
 	var failed []error
