@@ -169,6 +169,9 @@ func (g *generator) addCPU() error {
 // addPids limits the number of processes by default, where that is possible.
 func (g *generator) addPids() error {
 	limit := int64(defaultPidsLimit)
+	if usual := g.Spec.Resources.PidsDefault; usual != nil {
+		limit = *usual
+	}
 	if asked := g.Spec.Resources.PidsLimit; asked != nil {
 		limit = *asked
 	}

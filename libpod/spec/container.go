@@ -202,19 +202,22 @@ type Security struct {
 
 // Resources are limits. Sizes are as typed, checked by Validate.
 type Resources struct {
-	Memory            string            `json:"memory,omitempty"`
-	MemoryReservation string            `json:"memory_reservation,omitempty"`
-	MemorySwap        string            `json:"memory_swap,omitempty"` // "-1": without limit
-	MemorySwappiness  *int64            `json:"memory_swappiness,omitempty"`
-	CPUs              float64           `json:"cpus,omitempty"`
-	CPUShares         uint64            `json:"cpu_shares,omitempty"`
-	CPUPeriod         uint64            `json:"cpu_period,omitempty"` // microseconds
-	CPUQuota          int64             `json:"cpu_quota,omitempty"`  // microseconds
-	CPURTPeriod       uint64            `json:"cpu_rt_period,omitempty"`
-	CPURTRuntime      int64             `json:"cpu_rt_runtime,omitempty"`
-	CPUSetCPUs        string            `json:"cpuset_cpus,omitempty"`
-	CPUSetMems        string            `json:"cpuset_mems,omitempty"`
-	PidsLimit         *int64            `json:"pids_limit,omitempty"`
+	Memory            string  `json:"memory,omitempty"`
+	MemoryReservation string  `json:"memory_reservation,omitempty"`
+	MemorySwap        string  `json:"memory_swap,omitempty"` // "-1": without limit
+	MemorySwappiness  *int64  `json:"memory_swappiness,omitempty"`
+	CPUs              float64 `json:"cpus,omitempty"`
+	CPUShares         uint64  `json:"cpu_shares,omitempty"`
+	CPUPeriod         uint64  `json:"cpu_period,omitempty"` // microseconds
+	CPUQuota          int64   `json:"cpu_quota,omitempty"`  // microseconds
+	CPURTPeriod       uint64  `json:"cpu_rt_period,omitempty"`
+	CPURTRuntime      int64   `json:"cpu_rt_runtime,omitempty"`
+	CPUSetCPUs        string  `json:"cpuset_cpus,omitempty"`
+	CPUSetMems        string  `json:"cpuset_mems,omitempty"`
+	PidsLimit         *int64  `json:"pids_limit,omitempty"`
+	// PidsDefault (containers.conf's pids_limit) counts, where pids can be
+	// limited at all, when PidsLimit is nil; nil: 2048.
+	PidsDefault       *int64            `json:"pids_default,omitempty"`
 	BlkioWeight       uint16            `json:"blkio_weight,omitempty"`
 	BlkioWeightDevice []string          `json:"blkio_weight_device,omitempty"`
 	DeviceReadBPS     []string          `json:"device_read_bps,omitempty"`
