@@ -16,6 +16,15 @@ func CheckHost(c *spec.Container, h Host) error {
 	if err := checkLimits(c, h); err != nil {
 		return err
 	}
+	names := capabilityNames()
+	if _, err := mergeCapabilities(names, 1<<len(names)-1, &c.Security); err != nil {
+		return err
+	}
+	for key := range c.Resources.Sysctl {
+		if !strings.HasPrefix(key, "net.") && !isIPCSysctl(key) {
+			return errSysctl(key)
+		}
+	}
 	r := &c.Resources
 	if len(r.DeviceCgroupRule) > 0 && h.Rootless {
 		return fmt.Errorf("cannot use --device-cgroup-rule: device rules are not supported in rootless mode")

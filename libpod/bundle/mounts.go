@@ -154,10 +154,7 @@ func (g *generator) sysMount() rspec.Mount {
 
 func (g *generator) mqueueMounts() []rspec.Mount {
 	m := rspec.Mount{Destination: "/dev/mqueue", Type: "mqueue", Source: "mqueue", Options: []string{"nosuid", "noexec", "nodev"}}
-	switch ipc := g.ipc(); {
-	case ipc.mode == "none":
-		return nil
-	case ipc.isHost && (g.Host.Rootless || g.ownUserNS()):
+	if g.ipc().isHost && (g.Host.Rootless || g.ownUserNS()) {
 		if !g.Host.Mqueue {
 			return nil
 		}

@@ -122,7 +122,7 @@ func tmpfsOptions(options []string, noCopyUp bool) []string {
 	kept := []string{}
 	for _, o := range options {
 		if o != "notmpcopyup" && o != "tmpcopyup" {
-			kept = append(kept, o)
+			kept = append(kept, kernelSize(o))
 		}
 	}
 	kept = withPropagation(withDefault(kept, "rw", "ro"))
@@ -131,6 +131,20 @@ func tmpfsOptions(options []string, noCopyUp bool) []string {
 		kept = append(kept, "tmpcopyup")
 	}
 	return kept
+}
+
+// kernelSize writes size=1.5g in bytes, which is all that the kernel reads
+// beside percentages.
+func kernelSize(option string) string {
+	word, ok := strings.CutPrefix(option, "size=")
+	if !ok || strings.HasSuffix(word, "%") {
+		return option
+	}
+	n, err := spec.ParseSize(word)
+	if err != nil {
+		return option // let the kernel refuse it
+	}
+	return fmt.Sprintf("size=%d", n)
 }
 
 // devptsOptions: gid 5 is tty wherever distributions agree, if it exists here.

@@ -41,8 +41,7 @@ func (g *generator) checkSysctl(key, value string) error {
 	case isIPCSysctl(key):
 		s, name = g.ipc(), "IPC"
 	default:
-		return hinted("only net.*, fs.mqueue.* and the kernel's shared memory, semaphore and message limits belong to a container",
-			"sysctl '%s' is not allowed", key)
+		return errSysctl(key)
 	}
 	if s.isHost {
 		return fmt.Errorf("sysctl %s=%s can't be set since %s Namespace set to host", key, value, name)
@@ -55,4 +54,9 @@ func isIPCSysctl(key string) bool {
 		"kernel.msgmax", "kernel.msgmnb", "kernel.msgmni", "kernel.sem",
 		"kernel.shmall", "kernel.shmmax", "kernel.shmmni", "kernel.shm_rmid_forced",
 	}, key)
+}
+
+func errSysctl(key string) error {
+	return hinted("only net.*, fs.mqueue.* and the kernel's shared memory, semaphore and message limits belong to a container",
+		"sysctl '%s' is not allowed", key)
 }

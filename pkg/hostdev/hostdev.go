@@ -156,14 +156,15 @@ func skipUnreadable(path, top string, err error) error {
 	return nil
 }
 
-// leaveOut names what a container gets of its own, or what only the host's
-// terminals are good for.
+// leaveOut names what a container gets of its own, and the host's virtual
+// terminals.
 func leaveOut(name string) bool {
 	switch name {
 	case "pts", "shm", "fd", "mqueue", "console", "tty", "ptmx", ".lxc", ".lxd-mounts", ".udev":
 		return true
 	}
-	return false
+	number, ok := strings.CutPrefix(name, "tty")
+	return ok && strings.Trim(number, "0123456789") == ""
 }
 
 func stat(path string) (Device, error) {
