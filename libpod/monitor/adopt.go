@@ -129,22 +129,24 @@ func openPipe(path string, mode int) int {
 	return fd
 }
 
-// onPidfd follows the end of the adopted process: it can be read once the
-// process is dead, and hangs up once its parent has reaped it. From then on
-// the kernel (6.15 or later) tells the exit code.
+// onPidfd follows the end of the adopted process: its pidfd can be read once
+// it is dead, and hangs up once its parent has reaped it. From then on the
+// kernel (6.15 or later) tells the exit code.
 func (s *supervisor) onPidfd(events uint32) {
-	code, ok := pidfdExitCode(s.run.pidfd)
-	if !ok && events&unix.EPOLLHUP == 0 && !s.run.waited {
-		s.run.waited = true
+	code, known, later := pidfdExitCode(s.run.pidfd)
+	if !known && later && events&unix.EPOLLHUP == 0 {
 		s.loop.want(s.run.pidfd, 0) // the hang-up comes by itself
-		s.after(reapTime, func() { s.onPidfd(unix.EPOLLHUP) })
+		s.run.kill = s.after(reapTime, func() { s.adoptedEnded(exitLost) })
 		return
 	}
-	if s.run.pidfd < 0 || s.run.ended || !ok && events&unix.EPOLLHUP == 0 {
-		return
-	}
-	if !ok {
+	if !known {
 		code = exitLost
+	}
+	s.adoptedEnded(code)
+}
+
+func (s *supervisor) adoptedEnded(code int) {
+	if code == exitLost {
 		s.rec.Error = "the exit code is not known: the container's monitor was killed, and this kernel tells it to the parent only"
 	}
 	s.loop.remove(s.run.pidfd)
@@ -152,7 +154,7 @@ func (s *supervisor) onPidfd(events uint32) {
 }
 
 // reapTime is how long the process's parent may take to reap it.
-const reapTime = time.Second
+const reapTime = 5 * time.Second
 
 // pidfdInfo is struct pidfd_info of linux/pidfd.h, first version.
 type pidfdInfo struct {
@@ -168,11 +170,13 @@ const (
 	pidfdInfoExit = 1 << 3
 )
 
-func pidfdExitCode(fd int) (code int, ok bool) {
+// pidfdExitCode asks the kernel how a process ended. later tells that it may
+// know once the process is reaped.
+func pidfdExitCode(fd int) (code int, known, later bool) {
 	info := pidfdInfo{mask: pidfdInfoExit}
 	_, _, errno := unix.Syscall(unix.SYS_IOCTL, uintptr(fd), pidfdGetInfo, uintptr(unsafe.Pointer(&info)))
 	if errno != 0 || info.mask&pidfdInfoExit == 0 {
-		return 0, false
+		return 0, false, errno == 0
 	}
-	return exitCode(unix.WaitStatus(info.exitCode)), true
+	return exitCode(unix.WaitStatus(info.exitCode)), true, false
 }

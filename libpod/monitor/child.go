@@ -122,7 +122,7 @@ func exitCode(ws unix.WaitStatus) int {
 }
 
 // startTime is field 22 of /proc/PID/stat (proc(5)), in clock ticks since
-// boot; 0 when there is no such process, or only its zombie.
+// boot; 0 when there is no such process.
 func startTime(pid int) uint64 {
 	data, err := readFile("/proc/" + strconv.Itoa(pid) + "/stat")
 	if err != nil {
@@ -135,7 +135,7 @@ func startTime(pid int) uint64 {
 		return 0
 	}
 	fields := strings.Fields(text[at+1:]) // from field 3, state, on
-	if len(fields) < 20 || fields[0] == "Z" || fields[0] == "X" {
+	if len(fields) < 20 {
 		return 0
 	}
 	n, _ := strconv.ParseUint(fields[19], 10, 64)

@@ -195,10 +195,12 @@ func TestSeveralClientsGetEverything(t *testing.T) {
 	}
 }
 
+func itoa(n int) string { return strconv.Itoa(n) }
+
 func seq(n int) string {
 	var b strings.Builder
 	for i := range n {
-		b.WriteString(strconv.Itoa(i + 1))
+		b.WriteString(itoa(i + 1))
 		b.WriteByte('\n')
 	}
 	return b.String()
