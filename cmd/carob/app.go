@@ -8,6 +8,8 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
+
+	"github.com/carob-containers/carob/pkg/config"
 )
 
 // app is what every command gets: the streams and the global options.
@@ -17,6 +19,7 @@ type app struct {
 	err io.Writer
 
 	global globalOptions
+	conf   *config.Config // set by config
 }
 
 type globalOptions struct {

@@ -1,0 +1,205 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+
+	"github.com/carob-containers/carob/libpod/spec"
+	"github.com/carob-containers/carob/pkg/config"
+	"github.com/carob-containers/carob/pkg/userns"
+)
+
+// config reads containers.conf on first use.
+func (a *app) config() (*config.Config, error) {
+	if a.conf != nil {
+		return a.conf, nil
+	}
+	conf, err := config.Load(config.Where{Rootless: userns.Rootless(), Getenv: os.Getenv})
+	a.conf = conf
+	return conf, err
+}
+
+// applyConfig fills in from containers.conf what no flag has said.
+func (o *containerOptions) applyConfig(conf *config.Config) error {
+	o.applyWords(conf)
+	o.applyLists(&conf.Containers)
+	o.applySwitches(&conf.Containers)
+	o.applyLimits(conf)
+	return o.applyMounts(&conf.Containers)
+}
+
+// applyWords are settings of one word.
+func (o *containerOptions) applyWords(conf *config.Config) {
+	c, d := &o.c, &conf.Containers
+	for _, w := range []struct {
+		flag  string
+		dst   *string
+		value string
+	}{
+		{"cgroups", &c.Resources.Cgroups, d.Cgroups},
+		{"cgroupns", &c.Isolation.Cgroup, d.CgroupNS},
+		{"ipc", &c.Isolation.IPC, d.IPCNS},
+		{"pid", &c.Isolation.PID, d.PIDNS},
+		{"uts", &c.Isolation.UTS, d.UTSNS},
+		{"init-path", &c.Process.InitPath, d.InitPath},
+		{"log-driver", &c.Log.Driver, d.LogDriver},
+		{"log-opt", &c.Log.Tag, d.LogTag},
+		{"shm-size", &c.Mounts.ShmSize, d.ShmSize},
+		{"tz", &c.Process.Timezone, d.TZ},
+		{"umask", &c.Process.Umask, d.Umask},
+		{"hosts-file", &c.Mounts.HostsFile, d.BaseHostsFile},
+		{"image-volume", &c.Mounts.ImageVolume, conf.Engine.ImageVolumeMode},
+		{"pull", &o.pull.policy, conf.Engine.PullPolicy},
+	} {
+		if w.value != "" && !o.flags.Changed(w.flag) {
+			*w.dst = w.value
+		}
+	}
+	if c.Security.Seccomp == "" {
+		c.Security.Seccomp = d.SeccompProfile
+	}
+	if c.Security.AppArmor == "" && d.AppArmorProfile == "unconfined" {
+		c.Security.AppArmor = d.AppArmorProfile
+	}
+	if d.UserNS != "" && !o.anyFlag("userns", "uidmap", "gidmap", "subuidname", "subgidname") {
+		c.Isolation.User = d.UserNS
+	}
+	if d.NetNS != "" && len(o.networks) == 0 {
+		o.networks = []string{d.NetNS}
+	}
+	if c.Isolation.IPC == "host" && !o.flags.Changed("shm-size") {
+		c.Mounts.ShmSize = ""
+	}
+}
+
+// applyLists are settings that hold several words. Those of the flags win
+// where both speak of the same thing.
+func (o *containerOptions) applyLists(d *config.Containers) {
+	c := &o.c
+	if !o.flags.Changed("dns") {
+		c.Network.DNS = append(c.Network.DNS, d.DNSServers.Values...)
+	}
+	if !o.flags.Changed("dns-search") {
+		c.Network.DNSSearch = append(c.Network.DNSSearch, d.DNSSearches.Values...)
+	}
+	if !o.flags.Changed("dns-option") {
+		c.Network.DNSOptions = append(c.Network.DNSOptions, d.DNSOptions.Values...)
+	}
+	c.Process.EnvDefaults = wordMap(c.Process.EnvDefaults, d.Env.Values)
+	c.Annotations = wordMap(c.Annotations, d.Annotations.Values)
+	c.Mounts.Devices = append(slices.Clone(d.Devices.Values), c.Mounts.Devices...)
+	if !slices.Contains(c.Resources.Ulimits, "host") {
+		c.Resources.Ulimits = append(missing(d.DefaultUlimits.Values, c.Resources.Ulimits), c.Resources.Ulimits...)
+	}
+	c.Resources.Sysctl = wordMap(c.Resources.Sysctl, o.fittingSysctls(d.DefaultSysctls.Values))
+	if caps := d.DefaultCapabilities; caps.Set {
+		c.Security.DefaultCaps = append([]string{}, caps.Values...)
+	}
+}
+
+// wordMap adds the NAME=VALUE words that m does not have yet.
+func wordMap(m map[string]string, words []string) map[string]string {
+	for _, w := range words {
+		name, value, _ := strings.Cut(w, "=")
+		if _, have := m[name]; have || name == "" {
+			continue
+		}
+		if m == nil {
+			m = map[string]string{}
+		}
+		m[name] = value
+	}
+	return m
+}
+
+// missing are those of words whose NAME= none of have begins with.
+func missing(words, have []string) []string {
+	return slices.DeleteFunc(slices.Clone(words), func(w string) bool {
+		name, _, _ := strings.Cut(w, "=")
+		return slices.ContainsFunc(have, func(h string) bool { return strings.HasPrefix(h, name+"=") })
+	})
+}
+
+// fittingSysctls leaves out defaults for namespaces the container does not
+// get of its own; for a flag that is an error, for a default it is not.
+func (o *containerOptions) fittingSysctls(words []string) []string {
+	network := ""
+	if len(o.networks) > 0 {
+		network, _, _ = strings.Cut(o.networks[0], ":")
+	}
+	foreignNet := slices.Contains([]string{"host", "container", "ns", "pod"}, network)
+	ipc, _, _ := strings.Cut(o.c.Isolation.IPC, ":")
+	foreignIPC := slices.Contains([]string{"host", "container", "ns", "pod"}, ipc)
+	return slices.DeleteFunc(slices.Clone(words), func(w string) bool {
+		// The default range of ping is carob's own default, set where the
+		// group exists.
+		if strings.ReplaceAll(w, " ", "") == "net.ipv4.ping_group_range=00" {
+			return true
+		}
+		return foreignNet && strings.HasPrefix(w, "net.") ||
+			foreignIPC && (strings.HasPrefix(w, "kernel.") || strings.HasPrefix(w, "fs.mqueue."))
+	})
+}
+
+// applySwitches are the booleans.
+func (o *containerOptions) applySwitches(d *config.Containers) {
+	c := &o.c
+	for _, s := range []struct {
+		flag  string
+		dst   *bool
+		value *bool
+	}{
+		{"env-host", &o.envHost, d.EnvHost},
+		{"http-proxy", &o.httpProxy, d.HTTPProxy},
+		{"init", &c.Process.Init, d.Init},
+		{"no-hosts", &c.Mounts.NoHosts, d.NoHosts},
+		{"no-hostname", &c.Mounts.NoHostname, d.NoHostname},
+		{"privileged", &c.Security.Privileged, d.Privileged},
+		{"read-only", &c.Mounts.ReadOnly, d.ReadOnly},
+	} {
+		if s.value != nil && !o.flags.Changed(s.flag) {
+			*s.dst = *s.value
+		}
+	}
+	if d.Label != nil && !*d.Label && len(c.Security.Label) == 0 {
+		c.Security.Label = []string{"disable"}
+	}
+}
+
+// applyLimits are the numbers.
+func (o *containerOptions) applyLimits(conf *config.Config) {
+	c, d := &o.c, &conf.Containers
+	if c.Log.MaxSize == 0 && d.LogSizeMax != nil && *d.LogSizeMax > 0 {
+		c.Log.MaxSize = *d.LogSizeMax
+	}
+	if c.Process.StopTimeout == nil {
+		c.Process.StopTimeout = conf.Engine.StopTimeout
+	}
+	if c.Resources.OOMScoreAdj == nil {
+		c.Resources.OOMScoreAdj = d.OOMScoreAdj
+	}
+	c.Resources.PidsDefault = d.PidsLimit
+}
+
+// applyMounts adds the mounts of containers.conf, except where a flag mounts
+// something else.
+func (o *containerOptions) applyMounts(d *config.Containers) error {
+	own := o.c.Mounts.List
+	for _, list := range []struct {
+		words []string
+		parse func(string) (spec.Mount, error)
+	}{{d.Volumes.Values, spec.ParseVolume}, {d.Mounts.Values, spec.ParseMount}} {
+		for _, w := range list.words {
+			m, err := list.parse(w)
+			if err != nil {
+				return fmt.Errorf("cannot use the mount %q of containers.conf: %w", w, err)
+			}
+			if !slices.ContainsFunc(own, func(have spec.Mount) bool { return have.Destination == m.Destination }) {
+				o.c.Mounts.List = append(o.c.Mounts.List, m)
+			}
+		}
+	}
+	return nil
+}
