@@ -71,8 +71,8 @@ bench: build
 fuzz:
 	hack/fuzz.sh "$(TAGS)" $(FUZZTIME)
 
-man completions: build
-	hack/gendocs.sh
+man completions:
+	hack/gendocs.sh "$(TAGS)"
 
 deps:
 	$(GO) run ./test/arch/deps > docs/DEPENDENCIES.md
