@@ -11,7 +11,7 @@ import (
 // adopt takes over the container of a monitor that was killed. Its first
 // process, if it lives, is not our child: a pidfd tells of its end.
 func (s *supervisor) adopt() error {
-	old, err := ReadRecord(RecordFD)
+	old, err := ReadRecord(s.recordFD)
 	if err != nil {
 		return err
 	}

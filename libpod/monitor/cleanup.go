@@ -98,7 +98,7 @@ func (s *supervisor) runCleanup() {
 		return
 	}
 	env := s.childEnv()
-	unix.Close(RecordFD)
+	unix.Close(s.recordFD)
 	s.unprotectFromOOM()
 	_, _ = syscall.ForkExec(s.cfg.Cleanup[0], s.cfg.Cleanup, &syscall.ProcAttr{
 		Dir: "/", Env: env, Files: []uintptr{null, null, null}, Sys: &syscall.SysProcAttr{Setsid: true},

@@ -8,7 +8,7 @@ import (
 
 // beginRecord starts the record of a new life, after the one in the file.
 func (s *supervisor) beginRecord() {
-	old, err := ReadRecord(RecordFD)
+	old, err := ReadRecord(s.recordFD)
 	var seq uint64
 	if err == nil {
 		seq = old.Seq
@@ -28,5 +28,5 @@ func (s *supervisor) signRecord() {
 // save writes the record. Its blocks were allocated before, so only a broken
 // disk can fail here; the container goes on then.
 func (s *supervisor) save() {
-	_ = WriteRecord(RecordFD, &s.rec)
+	_ = WriteRecord(s.recordFD, &s.rec)
 }

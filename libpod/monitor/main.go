@@ -26,7 +26,7 @@ func Main(args []string) int {
 		_, _ = os.Stderr.WriteString("carob-monitor is started by carob, as: carob-monitor [--adopt] DIR\n")
 		return 125
 	}
-	s := &supervisor{dir: args[len(args)-1], adopting: adopt}
+	s := &supervisor{dir: args[len(args)-1], adopting: adopt, recordFD: RecordFD}
 	if err := s.begin(); err != nil {
 		s.refuseToStart(err)
 		return 125
@@ -48,6 +48,8 @@ type supervisor struct {
 
 	cfg Config
 	rec Record
+
+	recordFD int // its file, -1 in tests
 
 	state state
 	run   run    // the container's present run
