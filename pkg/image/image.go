@@ -78,7 +78,7 @@ func (s *Store) image(raw *storage.Image) *Image {
 func (s *Store) Images() ([]*Image, error) {
 	all, err := s.store.Images()
 	if err != nil {
-		return nil, fmt.Errorf("cannot read the images of the store: %w", err)
+		return nil, readError(err)
 	}
 	out := make([]*Image, len(all))
 	for i := range all {
@@ -275,7 +275,7 @@ func (i *Image) History() ([]HistoryItem, error) {
 func (s *Store) snapshot() (storage.MultiListResult, error) {
 	snap, err := s.store.MultiList(storage.MultiListOptions{Images: true, Layers: true})
 	if err != nil {
-		return snap, fmt.Errorf("cannot read the store: %w", err)
+		return snap, readError(err)
 	}
 	return snap, nil
 }

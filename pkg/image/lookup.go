@@ -38,7 +38,7 @@ func (e *AmbiguousError) Hint() string { return "give more of the ID, or the ful
 func (s *Store) Lookup(name string) (*Image, error) {
 	all, err := s.store.Images()
 	if err != nil {
-		return nil, fmt.Errorf("cannot read the images of the store: %w", err)
+		return nil, readError(err)
 	}
 	found, _, err := s.find(all, name)
 	if err != nil {
@@ -52,7 +52,7 @@ func (s *Store) Lookup(name string) (*Image, error) {
 func (s *Store) LookupName(name string) (*Image, string, error) {
 	all, err := s.store.Images()
 	if err != nil {
-		return nil, "", fmt.Errorf("cannot read the images of the store: %w", err)
+		return nil, "", readError(err)
 	}
 	found, as, err := s.find(all, name)
 	if err != nil {

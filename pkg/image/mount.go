@@ -1,0 +1,91 @@
+package image
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/containers/storage"
+	"github.com/containers/storage/pkg/archive"
+)
+
+// Mount mounts the image read-only for looking at, in the namespace shared by
+// the user's commands, and returns where.
+func (i *Image) Mount() (string, error) {
+	path, err := i.store.store.MountImage(i.ID, nil, "")
+	if err != nil {
+		return "", fmt.Errorf("cannot mount image %s: %w", i.ID, err)
+	}
+	return path, nil
+}
+
+// ErrNotMounted is an image that is not mounted.
+var ErrNotMounted = errors.New("it is not mounted")
+
+// Unmount undoes one Mount, or all with force.
+func (i *Image) Unmount(force bool) error {
+	path, err := i.MountPoint()
+	if err != nil {
+		return err
+	}
+	if path == "" {
+		return fmt.Errorf("cannot unmount image %s: %w", i.ID, ErrNotMounted)
+	}
+	for {
+		mounted, err := i.store.store.UnmountImage(i.ID, force)
+		if err != nil {
+			return fmt.Errorf("cannot unmount image %s: %w", i.ID, err)
+		}
+		if !mounted || !force {
+			return nil
+		}
+	}
+}
+
+// MountPoint is where the image is mounted, "" when it is not.
+func (i *Image) MountPoint() (string, error) {
+	if i.TopLayer == "" {
+		return "", nil
+	}
+	layer, err := i.store.store.Layer(i.TopLayer)
+	if errors.Is(err, storage.ErrLayerUnknown) {
+		return "", nil
+	}
+	if err != nil {
+		return "", readError(err)
+	}
+	if layer.MountCount == 0 {
+		return "", nil
+	}
+	return layer.MountPoint, nil
+}
+
+// Changes lists what the image's top layer changed, or what differs from
+// another image.
+func (i *Image) Changes(from *Image) ([]archive.Change, error) {
+	base := ""
+	if from != nil {
+		base = from.TopLayer
+	}
+	changes, err := i.store.store.Changes(base, i.TopLayer)
+	if err != nil {
+		return nil, fmt.Errorf("cannot compare image %s: %w", i.ID, err)
+	}
+	return changes, nil
+}
+
+// DriverData is what the storage driver tells of the top layer, as inspect
+// shows it.
+func (i *Image) DriverData() (map[string]string, error) {
+	if i.TopLayer == "" {
+		return map[string]string{}, nil
+	}
+	driver, err := i.store.store.GraphDriver()
+	if err != nil {
+		return nil, readError(err)
+	}
+	data, err := driver.Metadata(i.TopLayer)
+	if err != nil {
+		return nil, fmt.Errorf("cannot describe the layers of image %s: %w", i.ID, err)
+	}
+	return data, nil
+}
