@@ -31,6 +31,9 @@ type AttachOptions struct {
 	// Signals are handed on to the container; those that come before its
 	// process runs wait.
 	Signals <-chan os.Signal
+	// Started: the process is known to run, nothing on the connection will
+	// tell.
+	Started bool
 	// Follow goes on through restarts, to the final end.
 	Follow bool
 }
@@ -108,6 +111,9 @@ func (c *Container) Attach(ctx context.Context, o *AttachOptions) (*Attached, er
 func attach(ctx context.Context, conn monitorConn, o *AttachOptions) (*Attached, error) {
 	s := &session{conn: conn, o: o, ready: make(chan struct{}), end: make(chan struct{})}
 	defer close(s.end)
+	if o.Started {
+		s.nowRunning()
+	}
 	defer context.AfterFunc(ctx, func() { _ = conn.Close() })()
 	go s.control()
 	if o.Stdin != nil {

@@ -9,6 +9,8 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/carob-containers/carob/libpod"
+	"github.com/carob-containers/carob/libpod/monitor/client"
 	"github.com/carob-containers/carob/pkg/config"
 )
 
@@ -19,7 +21,8 @@ type app struct {
 	err io.Writer
 
 	global globalOptions
-	conf   *config.Config // set by config
+	rt     *libpod.Runtime // set by open
+	conf   *config.Config  // set by config
 }
 
 type globalOptions struct {
@@ -62,6 +65,10 @@ func (a *app) exitCode(err error) int {
 		return 0
 	}
 	code := 125
+	var failed *client.Failed
+	if errors.As(err, &failed) {
+		code = failed.Code
+	}
 	var ee *exitError
 	if errors.As(err, &ee) {
 		code = ee.code

@@ -3,5 +3,21 @@ package main
 // commands is the table of the top level. A command's file holds its
 // constructor, its options, its flags and one call into libpod.
 func commands() []command {
-	return []command{}
+	return []command{
+		{"create", newCreate},
+		{"history", newHistory},
+		{"image", newImage},
+		{"images", newImages},
+		{"init", newInit},
+		{"kill", newKill},
+		{"pause", newPause},
+		{"restart", newRestart},
+		{"rm", newRm},
+		{"rmi", newRmi},
+		{"run", newRun},
+		{"stop", newStop},
+		{"tag", newTag},
+		{"unpause", newUnpause},
+		{"untag", newUntag},
+	}
 }

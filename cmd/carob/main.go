@@ -10,9 +10,19 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
+
+	"github.com/containers/storage/pkg/reexec"
+
+	_ "github.com/carob-containers/carob/pkg/userns/join" // enters the user's namespaces before Go starts
 )
 
 func main() {
+	if reexec.Init() {
+		return // containers/storage has started us for a task of its own
+	}
+	if program, argv := imageProgram(os.Args); program != "" {
+		execImageProgram(program, argv)
+	}
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
 	code := run(ctx, os.Args)
 	stop()

@@ -9,31 +9,15 @@ var version = "0.1.0-dev"
 
 // command is a line of the command table: the name, and how it is made.
 type command struct {
-	name  string
-	short string
-	make  func(*app) *cobra.Command
+	name string
+	make func(*app) *cobra.Command
 }
 
 // newRoot builds the tree. When args name a command, only that one gets its
 // flags and its children; help, completion and mistakes need all of them.
 func newRoot(a *app, args []string) *cobra.Command {
-	root := &cobra.Command{
-		Use:                "carob [options] command",
-		Short:              "Containers and pods without a daemon and without root",
-		Version:            version,
-		SilenceErrors:      true,
-		SilenceUsage:       true,
-		TraverseChildren:   true,
-		CompletionOptions:  cobra.CompletionOptions{HiddenDefaultCmd: true},
-		DisableSuggestions: false,
-	}
-	root.SetVersionTemplate("carob version {{.Version}}\n")
-	root.SetOut(a.out)
-	root.SetErr(a.err)
-	root.SetFlagErrorFunc(usage)
-	addGlobalFlags(root, &a.global)
-
-	wanted := firstWord(root, args)
+	root := newGlobalRoot(a)
+	wanted, _ := firstWord(root, args)
 	for _, c := range commands() {
 		if c.name == wanted {
 			root.AddCommand(c.make(a))
@@ -46,13 +30,33 @@ func newRoot(a *app, args []string) *cobra.Command {
 	return root
 }
 
-// firstWord is the first argument that is neither a global flag nor its value.
-func firstWord(root *cobra.Command, args []string) string {
+// newGlobalRoot is the root with the global flags and no command yet.
+func newGlobalRoot(a *app) *cobra.Command {
+	root := &cobra.Command{
+		Use:               "carob [options] command",
+		Short:             "Containers and pods without a daemon and without root",
+		Version:           version,
+		SilenceErrors:     true,
+		SilenceUsage:      true,
+		TraverseChildren:  true,
+		CompletionOptions: cobra.CompletionOptions{HiddenDefaultCmd: true},
+	}
+	root.SetVersionTemplate("carob version {{.Version}}\n")
+	root.SetOut(a.out)
+	root.SetErr(a.err)
+	root.SetFlagErrorFunc(usage)
+	addGlobalFlags(root, &a.global)
+	return root
+}
+
+// firstWord is the first argument that is neither a global flag nor its
+// value, and what follows it.
+func firstWord(root *cobra.Command, args []string) (string, []string) {
 	for len(args) > 0 {
 		word := args[0]
 		args = args[1:]
 		if len(word) < 2 || word[0] != '-' {
-			return word
+			return word, args
 		}
 		name, _, hasValue := cutFlag(word)
 		f := root.PersistentFlags().Lookup(name)
@@ -60,7 +64,7 @@ func firstWord(root *cobra.Command, args []string) string {
 			args = args[1:]
 		}
 	}
-	return ""
+	return "", nil
 }
 
 func cutFlag(word string) (name, value string, hasValue bool) {

@@ -35,12 +35,21 @@ func OpenDB(path string) (*DB, error) {
 	}
 	db.SetMaxOpenConns(1)
 	d := &DB{db}
+	if _, err := db.Exec(checkpointEvery); err != nil {
+		db.Close()
+		return nil, fmt.Errorf("cannot use the state in %s: %w", path, sqlError(err))
+	}
 	if err := d.migrate(); err != nil {
 		db.Close()
 		return nil, fmt.Errorf("cannot use the state in %s: %w", path, err)
 	}
 	return d, nil
 }
+
+// checkpointEvery keeps the log short. The first command after all others
+// have ended reads the whole log again: 64 pages take 0.3 ms, SQLite's 1000
+// would take 5 ms. A checkpoint costs two fsyncs, once in about ten commands.
+const checkpointEvery = "PRAGMA wal_autocheckpoint = 64"
 
 // Close ends the connection. A command that is about to exit need not call
 // it: the last close would checkpoint the log, which costs an fsync.

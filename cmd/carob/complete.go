@@ -1,0 +1,30 @@
+package main
+
+import (
+	"strings"
+
+	"github.com/spf13/cobra"
+)
+
+// completeContainers offers the names of containers, and IDs once some of one
+// was typed.
+func (a *app) completeContainers(cmd *cobra.Command, _ []string, typed string) ([]string, cobra.ShellCompDirective) {
+	rt, err := a.open(cmd.Context())
+	if err != nil {
+		return nil, cobra.ShellCompDirectiveError
+	}
+	all, err := rt.Containers(cmd.Context())
+	if err != nil {
+		return nil, cobra.ShellCompDirectiveError
+	}
+	var out []string
+	for _, c := range all {
+		if strings.HasPrefix(c.Name, typed) {
+			out = append(out, c.Name)
+		}
+		if typed != "" && strings.HasPrefix(c.ID, typed) {
+			out = append(out, c.ID[:max(12, len(typed))])
+		}
+	}
+	return out, cobra.ShellCompDirectiveNoFileComp
+}

@@ -1,0 +1,155 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+
+	"github.com/carob-containers/carob/libpod"
+	"github.com/carob-containers/carob/pkg/image"
+	"github.com/carob-containers/carob/pkg/userns"
+)
+
+// enter enters the user's namespaces. On the way in it may start this program
+// anew, so a command calls it before it changes anything.
+func (a *app) enter() error {
+	paths, err := image.Locate(a.imageOptions())
+	if err != nil {
+		return err
+	}
+	state := filepath.Join(paths.GraphRoot, "carob")
+	return userns.Enter(userns.Options{
+		StateDir: state, Candidates: func() []int { return libpod.Monitors(state) }, Warn: a.warn,
+	})
+}
+
+// open enters the user's namespaces and opens the state.
+func (a *app) open(_ context.Context) (*libpod.Runtime, error) {
+	if a.rt != nil {
+		return a.rt, nil
+	}
+	err := a.enter()
+	if err != nil {
+		return nil, err
+	}
+	run := a.global.tmpDir
+	if run == "" {
+		if run, err = userns.RuntimeDir(); err != nil {
+			return nil, err
+		}
+	}
+	monitor, err := helperProgram("carob-monitor")
+	if err != nil {
+		return nil, err
+	}
+	a.rt, err = libpod.Open(libpod.Options{
+		Image: a.imageOptions(), RunDir: run, OCIRuntime: a.global.runtime, RuntimeFlags: a.global.runtimeFlags,
+		CgroupManager: a.global.cgroupManager, Monitor: monitor, PullImage: a.pullImage, Cleanup: a.cleanupArgv(),
+	})
+	return a.rt, err
+}
+
+func (a *app) imageOptions() image.Options {
+	g := a.global
+	return image.Options{GraphRoot: g.root, RunRoot: g.runroot, Driver: g.storageDriver, DriverOptions: g.storageOpts}
+}
+
+// cleanupArgv is what a monitor runs to remove a --rm container when the
+// command that started it is gone.
+func (a *app) cleanupArgv() []string {
+	argv := append([]string{"/proc/self/exe"}, a.globalArgs()...)
+	if self, err := os.Executable(); err == nil {
+		argv[0] = self
+	}
+	return append(argv, "container", "cleanup", "--rm")
+}
+
+// globalArgs are the global flags as given, for carob's other programs.
+func (a *app) globalArgs() []string {
+	g := a.global
+	var args []string
+	for _, f := range []struct{ flag, value string }{
+		{"--root", g.root}, {"--runroot", g.runroot}, {"--storage-driver", g.storageDriver}, {"--tmpdir", g.tmpDir},
+		{"--runtime", g.runtime}, {"--cgroup-manager", g.cgroupManager},
+	} {
+		if f.value != "" {
+			args = append(args, f.flag, f.value)
+		}
+	}
+	for _, o := range g.storageOpts {
+		args = append(args, "--storage-opt", o)
+	}
+	for _, o := range g.runtimeFlags {
+		args = append(args, "--runtime-flag", o)
+	}
+	return args
+}
+
+// pullImage lets carob-image pull: what speaks to registries is not linked
+// into carob, whose start it would slow down.
+func (a *app) pullImage(ctx context.Context, ref string, o libpod.PullOptions) (string, error) {
+	program, err := helperProgram("carob-image")
+	if err != nil {
+		return "", err
+	}
+	args := append(a.globalArgs(), "pull")
+	for _, f := range []struct{ flag, value string }{
+		{"--policy", o.Policy}, {"--platform", o.Platform}, {"--arch", o.Arch}, {"--os", o.OS}, {"--variant", o.Variant},
+		{"--authfile", o.AuthFile}, {"--signature-policy", o.SigPolicy},
+	} {
+		if f.value != "" {
+			args = append(args, f.flag, f.value)
+		}
+	}
+	if o.Quiet {
+		args = append(args, "--quiet")
+	}
+	if o.TLSVerify != nil {
+		args = append(args, fmt.Sprintf("--tls-verify=%t", *o.TLSVerify))
+	}
+	args = append(args, o.Args...)
+	return a.runPull(ctx, program, append(args, "--", ref))
+}
+
+func (a *app) runPull(ctx context.Context, program string, args []string) (string, error) {
+	cmd := exec.CommandContext(ctx, program, args...)
+	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
+	var id bytes.Buffer
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = a.in, &id, a.err
+	err := cmd.Run()
+	var exit *exec.ExitError
+	if errors.As(err, &exit) {
+		return "", &exitError{code: 125} // it has said why
+	}
+	if err != nil {
+		return "", err
+	}
+	lines := strings.Fields(id.String())
+	if len(lines) == 0 {
+		return "", errors.New("cannot pull: no image ID was given")
+	}
+	return lines[len(lines)-1], nil
+}
+
+// helperProgram finds a program of carob's own: beside this one, or in
+// ../libexec/carob of it.
+func helperProgram(name string) (string, error) {
+	self, err := os.Executable()
+	if err != nil {
+		return "", err
+	}
+	dir := filepath.Dir(self)
+	for _, path := range []string{filepath.Join(dir, name), filepath.Join(dir, "..", "libexec", "carob", name)} {
+		if _, err := os.Stat(path); err == nil {
+			return path, nil
+		}
+	}
+	return "", fmt.Errorf("cannot find %s beside %s or in ../libexec/carob: carob is not completely installed", name, self)
+}
+
+func (a *app) warn(line string) { fmt.Fprintf(a.err, "Warning: %s\n", line) }

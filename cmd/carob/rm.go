@@ -1,0 +1,57 @@
+package main
+
+import (
+	"context"
+	"errors"
+
+	"github.com/spf13/cobra"
+
+	"github.com/carob-containers/carob/libpod"
+)
+
+type rmOptions struct {
+	selection
+	force, volumes, depend bool
+	time                   int
+}
+
+func newRm(a *app) *cobra.Command {
+	o := &rmOptions{}
+	cmd := &cobra.Command{
+		Use:   "rm [options] CONTAINER [CONTAINER...]",
+		Short: "Remove containers",
+		Args:  o.args,
+		RunE:  func(cmd *cobra.Command, args []string) error { return runRm(cmd.Context(), a, o, args) },
+
+		ValidArgsFunction: a.completeContainers,
+	}
+	f := cmd.Flags()
+	o.addFlags(f, "all", "latest", "cidfile", "filter", "ignore")
+	f.BoolVarP(&o.force, "force", "f", false, "remove running containers too")
+	f.BoolVarP(&o.volumes, "volumes", "v", false, "remove the anonymous volumes of the container too")
+	f.BoolVar(&o.depend, "depend", false, "remove the containers that depend on it too")
+	addTimeFlag(cmd, &o.time)
+	return cmd
+}
+
+func runRm(ctx context.Context, a *app, o *rmOptions, args []string) error {
+	rt, err := a.open(ctx)
+	if err != nil {
+		return err
+	}
+	o.ignore = o.ignore || o.force
+	list, err := o.find(ctx, rt, args)
+	err = a.each(list, err, func(c chosen) error {
+		err := c.Remove(ctx, libpod.RemoveOptions{Force: o.force, Volumes: o.volumes, Depend: o.depend, Timeout: seconds(o.time)})
+		var gone *libpod.NoContainerError
+		if errors.As(err, &gone) && (o.ignore || o.all) {
+			return nil
+		}
+		return err
+	})
+	var gone *libpod.NoContainerError
+	if errors.As(err, &gone) {
+		return &exitError{code: 1, err: err}
+	}
+	return err
+}

@@ -1,0 +1,207 @@
+package libpod
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/carob-containers/carob/libpod/monitor"
+	"github.com/carob-containers/carob/libpod/spec"
+	"github.com/carob-containers/carob/libpod/store"
+	"github.com/carob-containers/carob/pkg/cgroup"
+)
+
+// Container is one container: what was asked for, and the way to what it is.
+type Container struct {
+	*spec.Container
+	rt   *Runtime
+	base *baseImage // set once it was looked up
+}
+
+// States of a container, as users read them.
+const (
+	StateCreated     = "created"     // never started
+	StateInitialized = "initialized" // the runtime made it, its process waits
+	StateRunning     = "running"
+	StatePaused      = "paused"
+	StateStopping    = "stopping"
+	StateRestarting  = "restarting" // its restart policy waits before the next run
+	StateExited      = "exited"
+)
+
+// State is what a container is right now. It is read from the kernel and the
+// monitor's record at every call and stored nowhere.
+type State struct {
+	Status string
+	// Orphan: the process runs but its monitor was killed; Repair cures it.
+	Orphan bool
+	// Stale: the monitor died without writing down the end.
+	Stale bool
+	monitor.Record
+}
+
+// Running tells whether there is a process.
+func (s *State) Running() bool {
+	switch s.Status {
+	case StateRunning, StatePaused, StateStopping:
+		return true
+	}
+	return false
+}
+
+// Live tells whether a monitor or a process is there at all.
+func (s *State) Live() bool {
+	return s.Running() || s.Status == StateInitialized || s.Status == StateRestarting
+}
+
+// StartedAt and FinishedAt are zero when it never did.
+func (s *State) StartedAt() time.Time  { return unixNano(s.Started) }
+func (s *State) FinishedAt() time.Time { return unixNano(s.Finished) }
+
+func unixNano(n int64) time.Time {
+	if n == 0 {
+		return time.Time{}
+	}
+	return time.Unix(0, n)
+}
+
+// Dir is the container's directory and its OCI bundle.
+func (c *Container) Dir() string { return c.rt.dirs.Container(c.ID) }
+
+// RunDir is its runtime directory.
+func (c *Container) RunDir() string { return c.rt.dirs.ContainerRun(c.ID) }
+
+// Lock keeps other commands from changing the container until released.
+func (c *Container) Lock(ctx context.Context) (*store.Lock, error) {
+	l, err := store.Acquire(ctx, filepath.Join(c.Dir(), store.LockFile), false)
+	if errors.Is(err, os.ErrNotExist) {
+		return nil, &NoContainerError{c.Name}
+	}
+	return l, err
+}
+
+// NoContainerError says that there is no such container (any more).
+type NoContainerError struct{ Name string }
+
+func (e *NoContainerError) Error() string {
+	return fmt.Sprintf("no container with name or ID %q found: no such container", e.Name)
+}
+
+func (e *NoContainerError) Is(target error) bool { return target == errNoContainer }
+
+// Container finds a container by name, ID or start of its ID.
+func (rt *Runtime) Container(ctx context.Context, given string) (*Container, error) {
+	c, err := rt.db.Container(ctx, given)
+	if errors.Is(err, store.ErrNotFound) {
+		return nil, &NoContainerError{given}
+	}
+	if err != nil {
+		return nil, err
+	}
+	return &Container{Container: c, rt: rt}, nil
+}
+
+// Containers returns all containers, oldest first. Those that a killed create
+// or rm left half made are finished off on the way and not returned.
+func (rt *Runtime) Containers(ctx context.Context) ([]*Container, error) {
+	specs, err := rt.db.Containers(ctx)
+	if err != nil {
+		return nil, err
+	}
+	all := make([]*Container, 0, len(specs))
+	for _, s := range specs {
+		c := &Container{Container: s, rt: rt}
+		if c.halfMade() && c.sweep(ctx) {
+			continue
+		}
+		all = append(all, c)
+	}
+	return all, nil
+}
+
+// halfMade tells that create did not finish or rm has begun: the record file
+// is made last and removed first.
+func (c *Container) halfMade() bool {
+	_, err := os.Lstat(filepath.Join(c.Dir(), monitor.RecordFile))
+	return errors.Is(err, os.ErrNotExist)
+}
+
+// openRecord opens the record file for reading, or for taking its lock.
+func (c *Container) openRecord(flags int) (*os.File, error) {
+	f, err := os.OpenFile(filepath.Join(c.Dir(), monitor.RecordFile), flags, 0)
+	if errors.Is(err, os.ErrNotExist) {
+		return nil, &NoContainerError{c.Name}
+	}
+	return f, err
+}
+
+// State tells what the container is now.
+func (c *Container) State() (*State, error) {
+	f, err := c.openRecord(os.O_RDWR)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	locked, err := monitor.RecordLocked(int(f.Fd()))
+	if err != nil {
+		return nil, err
+	}
+	rec, err := monitor.ReadRecord(int(f.Fd()))
+	if errors.Is(err, monitor.ErrNoRecord) {
+		return &State{Status: StateCreated}, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	return c.rt.judge(rec, locked), nil
+}
+
+// judge holds a record against the kernel.
+func (rt *Runtime) judge(rec *monitor.Record, locked bool) *State {
+	s := &State{Record: *rec}
+	sameBoot := rec.BootID == rt.bootID
+	switch {
+	case rec.State == monitor.StateExited:
+		s.Status = StateExited
+		if rec.Started == 0 && rec.Finished == 0 {
+			s.Status = StateCreated
+		}
+	case locked && sameBoot:
+		s.Status = liveStatus(rec)
+	case sameBoot && rec.PID > 0 && startTime(rec.PID) == rec.PIDStart:
+		s.Status, s.Orphan = StateRunning, true
+	default:
+		s.Stale = true
+		s.Status = StateExited
+		if rec.Started == 0 {
+			s.Status = StateCreated
+		}
+		if s.Finished < s.Started {
+			s.ExitCode = 255
+			if s.Error == "" {
+				s.Error = "the end was not seen: the machine went down or the monitor was killed"
+			}
+		}
+	}
+	if s.Status == StateRunning && cgroup.Frozen(rec.PID) {
+		s.Status = StatePaused
+	}
+	return s
+}
+
+func liveStatus(rec *monitor.Record) string {
+	switch rec.State {
+	case monitor.StateCreated:
+		return StateInitialized
+	case monitor.StateRunning:
+		return StateRunning
+	case monitor.StateStopping:
+		return StateStopping
+	case monitor.StateRestarting:
+		return StateRestarting
+	}
+	return StateCreated // being created
+}

@@ -1,0 +1,252 @@
+package libpod
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/carob-containers/carob/libpod/monitor"
+	"github.com/carob-containers/carob/libpod/spec"
+	"github.com/carob-containers/carob/libpod/store"
+	"github.com/carob-containers/carob/pkg/image"
+)
+
+// PullOptions choose an image when it has to be, or may be, pulled.
+type PullOptions struct {
+	Policy              string // missing (""), always, never, newer
+	Platform            string // OS/ARCH[/VARIANT], "" the host's
+	Arch, OS, Variant   string
+	Quiet               bool
+	AuthFile, SigPolicy string
+	TLSVerify           *bool
+	Args                []string // further flags that only the puller understands
+}
+
+// CreateOptions are what create does but the container need not remember.
+type CreateOptions struct {
+	Pull    PullOptions
+	Replace bool // remove a container of the same name first
+}
+
+// CreateContainer makes a container from c, completing it (ID, name, image).
+//
+// The order makes a kill at any point harmless: the directory with its lock,
+// then the database row, then the layer, and last the record file, without
+// which a container counts as half made and is swept by the next listing.
+func (rt *Runtime) CreateContainer(ctx context.Context, c *spec.Container, opts CreateOptions) (*Container, error) {
+	c.ID, c.Created = newID(), time.Now()
+	img, err := rt.chooseImage(ctx, c, opts.Pull)
+	if err != nil {
+		return nil, err
+	}
+	if opts.Replace && c.Name != "" {
+		if err := rt.removeNamed(ctx, c.Name); err != nil {
+			return nil, err
+		}
+	}
+	plan, err := rt.planCreate(ctx, c, img)
+	if err != nil {
+		return nil, err
+	}
+	ctr := &Container{Container: c, rt: rt, base: img}
+	if err := os.Mkdir(ctr.Dir(), 0o700); err != nil {
+		return nil, fmt.Errorf("cannot create container: %w", err)
+	}
+	lock, err := store.Acquire(ctx, filepath.Join(ctr.Dir(), store.LockFile), true)
+	if err != nil {
+		return nil, err
+	}
+	defer lock.Release()
+	if err := ctr.make(ctx, img, plan); err != nil {
+		return nil, errors.Join(err, ctr.erase(context.WithoutCancel(ctx)))
+	}
+	rt.event(ctr, "create", nil)
+	return ctr, nil
+}
+
+// createPlan is what else a container brings into the world.
+type createPlan struct {
+	needs   []string       // containers it depends on
+	volumes []*spec.Volume // volumes it uses, made unless there
+}
+
+func (rt *Runtime) planCreate(ctx context.Context, c *spec.Container, img *baseImage) (*createPlan, error) {
+	plan := &createPlan{}
+	if err := rt.resolveMounts(ctx, c, img, plan); err != nil {
+		return nil, err
+	}
+	if err := rt.resolveUserns(ctx, c); err != nil {
+		return nil, err
+	}
+	if err := rt.resolvePorts(ctx, c, img); err != nil {
+		return nil, err
+	}
+	return plan, rt.resolveDependencies(ctx, c, plan)
+}
+
+func (c *Container) make(ctx context.Context, img *baseImage, plan *createPlan) error {
+	if err := c.insert(ctx, plan); err != nil {
+		return err
+	}
+	for _, v := range plan.volumes {
+		if err := c.rt.makeVolumeDir(v); err != nil {
+			return err
+		}
+	}
+	if c.Rootfs == nil {
+		images, err := c.rt.Images()
+		if err != nil {
+			return err
+		}
+		o := image.ContainerOptions{Volatile: c.Container.Remove}
+		if m := c.Isolation.Mapping; m != nil {
+			o.UIDMap, o.GIDMap = layerMapping(m.UIDs), layerMapping(m.GIDs)
+		}
+		if _, err := images.CreateContainer(c.ID, c.Name, img.ID, o); err != nil {
+			return err
+		}
+	}
+	return monitor.CreateRecordFile(filepath.Join(c.Dir(), monitor.RecordFile))
+}
+
+// insert puts the container and the volumes it brings into the database, in
+// one transaction, under a name that is free.
+func (c *Container) insert(ctx context.Context, plan *createPlan) error {
+	given := c.Name != ""
+	for try := 0; ; try++ {
+		if !given {
+			c.Name = randomName(try)
+		}
+		err := c.rt.db.Update(ctx, func(t *store.Tx) error {
+			var names []string
+			for _, v := range plan.volumes {
+				if _, err := t.EnsureVolume(v); err != nil {
+					return err
+				}
+				names = append(names, v.Name)
+			}
+			return t.AddContainer(c.Container, plan.needs, names)
+		})
+		if !errors.Is(err, store.ErrExists) {
+			return err
+		}
+		if !given && try < 20 {
+			continue
+		}
+		if c.rt.sweepNamed(ctx, c.Name) && try < 20 {
+			continue
+		}
+		return c.nameInUse(ctx)
+	}
+}
+
+func (c *Container) nameInUse(ctx context.Context) error {
+	id := ""
+	if other, err := c.rt.db.Container(ctx, c.Name); err == nil {
+		id = " by " + other.ID
+	}
+	return withHint(fmt.Errorf("cannot create container: the container name %q is already in use%s", c.Name, id),
+		"remove it first (carob rm "+c.Name+"), take another name, or use --replace")
+}
+
+// chooseImage finds, and if the policy says so pulls, the image.
+func (rt *Runtime) chooseImage(ctx context.Context, c *spec.Container, pull PullOptions) (*baseImage, error) {
+	if c.Rootfs != nil {
+		return nil, checkRootfs(c.Rootfs)
+	}
+	if pull.Policy == "always" || pull.Policy == "newer" {
+		return rt.pulled(ctx, c, pull)
+	}
+	img, err := rt.baseImage(c, c.Image)
+	var missing *image.NotFoundError
+	if errors.As(err, &missing) {
+		if pull.Policy == "never" {
+			return nil, withHint(fmt.Errorf("cannot use image %s: it is not in the local storage and the pull policy is never", c.Image),
+				"carob pull "+c.Image)
+		}
+		return rt.pulled(ctx, c, pull)
+	}
+	return img, err
+}
+
+func (rt *Runtime) pulled(ctx context.Context, c *spec.Container, pull PullOptions) (*baseImage, error) {
+	id, err := rt.opts.PullImage(ctx, c.Image, pull)
+	if err != nil {
+		return nil, err
+	}
+	return rt.baseImage(c, id)
+}
+
+// baseImage is the image of a container together with its configuration.
+type baseImage struct {
+	*image.Image
+	config *image.Config
+}
+
+// baseImage looks the image up and notes in c which one it is.
+func (rt *Runtime) baseImage(c *spec.Container, ref string) (*baseImage, error) {
+	images, err := rt.Images()
+	if err != nil {
+		return nil, err
+	}
+	img, name, err := images.LookupName(ref)
+	if err != nil {
+		return nil, err
+	}
+	config, err := img.Config()
+	if err != nil {
+		return nil, err
+	}
+	if name == "" && len(img.Names) > 0 {
+		name = img.Names[0]
+	}
+	c.ImageID, c.ImageName = img.ID, firstOf(name, c.Image)
+	return &baseImage{img, config}, nil
+}
+
+func checkRootfs(r *spec.Rootfs) error {
+	abs, err := filepath.Abs(r.Path)
+	if err != nil {
+		return err
+	}
+	r.Path = abs
+	if st, err := os.Stat(abs); err != nil {
+		return fmt.Errorf("cannot use --rootfs: %w", err)
+	} else if !st.IsDir() {
+		return fmt.Errorf("cannot use --rootfs: %s is not a directory", abs)
+	}
+	return nil
+}
+
+// otherContainer reads "container:NAME".
+func otherContainer(mode string) (string, bool) { return strings.CutPrefix(mode, "container:") }
+
+// resolveDependencies turns names of other containers into IDs and notes that
+// this one cannot do without them.
+func (rt *Runtime) resolveDependencies(ctx context.Context, c *spec.Container, plan *createPlan) error {
+	for _, mode := range []*string{&c.Isolation.PID, &c.Isolation.IPC, &c.Isolation.UTS, &c.Isolation.Cgroup, &c.Isolation.User, &c.Network.Mode} {
+		name, ok := otherContainer(*mode)
+		if !ok {
+			continue
+		}
+		other, err := rt.Container(ctx, name)
+		if err != nil {
+			return fmt.Errorf("cannot join %s: %w", *mode, err)
+		}
+		*mode = "container:" + other.ID
+		plan.needs = append(plan.needs, other.ID)
+	}
+	for i, name := range c.Requires {
+		other, err := rt.Container(ctx, name)
+		if err != nil {
+			return fmt.Errorf("cannot require container %s: %w", name, err)
+		}
+		c.Requires[i] = other.ID
+		plan.needs = append(plan.needs, other.ID)
+	}
+	return nil
+}

@@ -1,0 +1,144 @@
+package libpod
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/carob-containers/carob/libpod/store"
+	"github.com/carob-containers/carob/pkg/hostdev"
+	"github.com/carob-containers/carob/pkg/netns"
+	"github.com/carob-containers/carob/pkg/rootfs"
+)
+
+// resolveHostname: asked for, or of the joined namespace, or the short ID.
+func (l *launcher) resolveHostname(context.Context) error {
+	c := l.c
+	switch {
+	case c.Isolation.Hostname != "":
+		l.in.Hostname = c.Isolation.Hostname
+	case c.Isolation.UTS == "host":
+		name, err := os.Hostname()
+		l.in.Hostname = name
+		return err
+	default:
+		l.in.Hostname = c.ID[:12]
+	}
+	return nil
+}
+
+func (l *launcher) lookupUser(context.Context) error {
+	asked := l.c.Process.User
+	if asked == "" && l.image != nil {
+		asked = l.image.config.Config.User
+	}
+	u, err := rootfs.Lookup(l.rootfs, asked)
+	if err != nil {
+		return err
+	}
+	l.in.User.UID, l.in.User.GID, l.in.User.Groups = u.UID, u.GID, u.Groups
+	l.in.User.Name, l.in.User.Home = u.Name, u.Home
+	return l.addGroups()
+}
+
+// writeFiles makes the files that are bound into the container's /etc and /run.
+func (l *launcher) writeFiles(context.Context) error {
+	dir := filepath.Join(l.c.Dir(), store.FilesDir)
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return err
+	}
+	for _, f := range []struct {
+		name string
+		path *string
+		make func() (string, bool, error)
+	}{
+		{"hosts", &l.in.Files.Hosts, l.hostsFile},
+		{"resolv.conf", &l.in.Files.ResolvConf, l.resolvConf},
+		{"hostname", &l.in.Files.Hostname, l.hostnameFile},
+		{".containerenv", &l.in.Files.Containerenv, l.containerenv},
+		{"passwd", &l.in.Files.Passwd, l.passwdFile},
+		{"group", &l.in.Files.Group, l.groupFile},
+	} {
+		body, wanted, err := f.make()
+		if err != nil {
+			return fmt.Errorf("cannot make /etc/%s: %w", f.name, err)
+		}
+		if !wanted {
+			continue
+		}
+		*f.path = filepath.Join(dir, f.name)
+		// In place: a file that other containers have bound must keep its inode.
+		if err := os.WriteFile(*f.path, []byte(body), 0o644); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (l *launcher) hostnameFile() (string, bool, error) {
+	return l.in.Hostname + "\n", !l.c.Mounts.NoHostname, nil
+}
+
+func (l *launcher) containerenv() (string, bool, error) {
+	c := l.c
+	if !c.Security.Privileged && !rootless() {
+		return "", true, nil
+	}
+	var b strings.Builder
+	fmt.Fprintf(&b, "engine=\"carob\"\nname=%q\nid=%q\nimage=%q\nimageid=%q\nrootless=%d\n", c.Name, c.ID, c.ImageName, c.ImageID, boolInt(rootless()))
+	if !c.Security.Privileged {
+		return "", true, nil
+	}
+	return b.String(), true, nil
+}
+
+func boolInt(b bool) int {
+	if b {
+		return 1
+	}
+	return 0
+}
+
+func (l *launcher) hostsFile() (string, bool, error) {
+	if l.c.Mounts.NoHosts {
+		return "", false, nil
+	}
+	host, _ := os.ReadFile("/etc/hosts")
+	return string(netns.Hosts(netns.HostsInput{
+		Base: host, Kind: l.net.kind, Hostname: l.in.Hostname, Name: l.c.Name,
+		Add: l.c.Network.AddHosts, OwnIPs: l.net.ownIPs(), HostIP: l.net.hostIP(),
+	})), true, nil
+}
+
+func (l *launcher) resolvConf() (string, bool, error) {
+	n := l.c.Network
+	if len(n.DNS) == 1 && n.DNS[0] == "none" {
+		return "", false, nil
+	}
+	host, _ := os.ReadFile("/etc/resolv.conf")
+	return string(netns.ResolvConf(netns.ResolvInput{
+		Host: host, Kind: l.net.kind, Servers: n.DNS, Search: n.DNSSearch, Options: n.DNSOptions,
+	})), true, nil
+}
+
+func (l *launcher) passwdFile() (string, bool, error) {
+	if l.c.Process.NoPasswd {
+		return "", false, nil
+	}
+	return rootfs.Passwd(l.rootfs, l.identity())
+}
+
+func (l *launcher) groupFile() (string, bool, error) {
+	if l.c.Process.NoPasswd {
+		return "", false, nil
+	}
+	return rootfs.Group(l.rootfs, l.identity())
+}
+
+func (l *launcher) resolveDevices(context.Context) error {
+	var err error
+	l.in.Devices, err = hostdev.Resolve(l.c.Mounts.Devices)
+	return err
+}

@@ -1,0 +1,110 @@
+package libpod
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+
+	"github.com/containers/storage/pkg/idtools"
+
+	"github.com/carob-containers/carob/libpod/spec"
+	"github.com/carob-containers/carob/pkg/rootfs"
+)
+
+// addGroups adds --group-add; "keep-groups" is the runtime's to do.
+func (l *launcher) addGroups() error {
+	for _, g := range l.c.Process.Groups {
+		if g == "keep-groups" {
+			continue
+		}
+		gid, err := rootfs.LookupGroup(l.rootfs, g)
+		if err != nil {
+			return err
+		}
+		if !slices.Contains(l.in.User.Groups, gid) {
+			l.in.User.Groups = append(l.in.User.Groups, gid)
+		}
+	}
+	return nil
+}
+
+// layerMapping is a container's own id mapping as containers/storage has it.
+func layerMapping(maps []spec.IDMap) []idtools.IDMap {
+	var out []idtools.IDMap
+	for _, m := range maps {
+		out = append(out, idtools.IDMap{ContainerID: int(m.Container), HostID: int(m.Host), Size: int(m.Size)})
+	}
+	return out
+}
+
+// resolveSecrets lays out the secrets for mounting, and reads those that
+// become variables. The files live in the run directory, on a tmpfs where the
+// host has one there, and go with the container's end.
+func (l *launcher) resolveSecrets(ctx context.Context) error {
+	dir := filepath.Join(l.c.RunDir(), "secrets")
+	for _, s := range l.c.Process.Secrets {
+		stored, err := l.c.rt.db.Secret(ctx, s.Source)
+		if err != nil {
+			return fmt.Errorf("cannot find secret %s: %w", s.Source, err)
+		}
+		data, err := os.ReadFile(l.c.rt.dirs.Secret(stored.ID))
+		if err != nil {
+			return fmt.Errorf("cannot read secret %s: %w", s.Source, err)
+		}
+		if s.Type == "env" {
+			if l.in.ExtraEnv == nil {
+				l.in.ExtraEnv = map[string]string{}
+			}
+			l.in.ExtraEnv[firstOf(s.Target, s.Source)] = string(data)
+			continue
+		}
+		if err := l.layOutSecret(dir, s, data); err != nil {
+			return fmt.Errorf("cannot mount secret %s: %w", s.Source, err)
+		}
+	}
+	return nil
+}
+
+func (l *launcher) layOutSecret(dir string, s spec.Secret, data []byte) error {
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return err
+	}
+	name := firstOf(s.Target, s.Source)
+	file := filepath.Join(dir, filepath.Base(name))
+	mode := os.FileMode(s.Mode)
+	if mode == 0 {
+		mode = 0o444
+	}
+	if err := os.WriteFile(file, data, 0o600); err != nil {
+		return err
+	}
+	uid, gid := int(s.UID), int(s.GID)
+	if m := l.c.Isolation.Mapping; m != nil {
+		uid, gid = toOutside(m.UIDs, uid), toOutside(m.GIDs, gid)
+	}
+	if err := os.Chown(file, uid, gid); err != nil {
+		return err
+	}
+	if err := os.Chmod(file, mode); err != nil {
+		return err
+	}
+	if !filepath.IsAbs(name) {
+		l.in.Files.Secrets = dir
+		return nil
+	}
+	l.in.Mounts = append(l.in.Mounts, spec.Mount{Type: spec.MountBind, Source: file, Destination: name, Options: []string{"bind", "rprivate"}})
+	return nil
+}
+
+func firstOf(words ...string) string {
+	for _, w := range words {
+		if w != "" {
+			return w
+		}
+	}
+	return ""
+}
+
+func (l *launcher) identity() rootfs.Identity { return rootfs.Identity{} }

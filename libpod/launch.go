@@ -1,0 +1,246 @@
+package libpod
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"syscall"
+
+	rspec "github.com/opencontainers/runtime-spec/specs-go"
+
+	"github.com/carob-containers/carob/libpod/bundle"
+	"github.com/carob-containers/carob/libpod/monitor"
+	"github.com/carob-containers/carob/libpod/monitor/client"
+	"github.com/carob-containers/carob/libpod/oci"
+	"github.com/carob-containers/carob/libpod/store"
+)
+
+// launch takes a container that has no monitor to a running process.
+//
+// Whatever can go wrong before the monitor is forked leaves nothing behind:
+// mounts live in a namespace of their own, the network is ended here, and
+// files in the run directory are removed.
+func (c *Container) launch(ctx context.Context, opts StartOptions) (conn *client.Conn, err error) {
+	record, err := c.openRecord(os.O_RDWR)
+	if err != nil {
+		return nil, err
+	}
+	defer record.Close()
+	if held, err := monitor.LockRecord(int(record.Fd())); err != nil || held {
+		return nil, fmt.Errorf("cannot start container %s: another monitor holds it (%w)", c.Name, err)
+	}
+	if err := os.MkdirAll(c.RunDir(), 0o700); err != nil {
+		return nil, err
+	}
+	net := opts.Network
+	if net == nil {
+		if net, err = c.rt.BeginNetwork(ctx, c.Container); err != nil {
+			return nil, err
+		}
+	}
+	defer func() {
+		if err != nil {
+			net.Abort()
+			os.RemoveAll(c.RunDir())
+		}
+	}()
+	err = inMountNamespace(func() error {
+		l := &launcher{c: c, opts: opts, net: net}
+		if err := l.prepare(ctx); err != nil {
+			return err
+		}
+		conn, err = client.Spawn(ctx, client.SpawnOptions{
+			Program: c.rt.opts.Monitor, Dir: c.Dir(), Record: record,
+			Stdio: opts.Stdio, Extra: opts.ExtraFiles, Attach: opts.Streams, ClaimRemove: opts.ClaimRemove,
+		})
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("cannot start container %s: %w", c.Name, err)
+	}
+	if err := c.letGo(conn, net, opts); err != nil {
+		conn.Close()
+		return nil, err
+	}
+	return conn, nil
+}
+
+// letGo waits for the network, lets the process run and waits until it does.
+func (c *Container) letGo(conn *client.Conn, net *Network, opts StartOptions) error {
+	if err := net.Wait(); err != nil {
+		conn.Stop(syscall.SIGKILL, 0)
+		return err
+	}
+	net.Handover()
+	if !c.startsAtOnce(net, opts) && !opts.InitOnly {
+		if err := conn.Start(); err != nil {
+			return err
+		}
+	}
+	switch {
+	case opts.InitOnly:
+		_, err := conn.Until(nil, nil, monitor.MsgCreated)
+		return err
+	case opts.Streams == 0:
+		_, err := conn.WaitStarted()
+		return err
+	}
+	return nil
+}
+
+// startsAtOnce tells whether the monitor may create and start in one call of
+// the runtime; a network that is still being set up needs two.
+func (c *Container) startsAtOnce(net *Network, opts StartOptions) bool {
+	return !opts.InitOnly && net.Ready()
+}
+
+// launcher gathers what a start needs, inside the new mount namespace.
+type launcher struct {
+	c    *Container
+	opts StartOptions
+	net  *Network
+
+	oci    *oci.Runtime
+	image  *baseImage
+	rootfs string
+	in     bundle.Input
+}
+
+func (l *launcher) prepare(ctx context.Context) error {
+	var err error
+	if l.oci, err = l.c.rt.OCI(); err != nil {
+		return err
+	}
+	if l.oci.NeedsHiddenCgroups() {
+		if err := hideCgroups(); err != nil {
+			return err
+		}
+	}
+	if err := l.mountRootfs(); err != nil {
+		return err
+	}
+	if err := l.gather(ctx); err != nil {
+		return err
+	}
+	cfg, err := bundle.Generate(l.in)
+	if err != nil {
+		return err
+	}
+	if err := l.writeBundle(cfg); err != nil {
+		return err
+	}
+	return l.c.writeConfig(l.monitorConfig(cfg))
+}
+
+// gather fills in bundle.Input: every look-up that a start needs.
+func (l *launcher) gather(ctx context.Context) error {
+	host, err := l.c.rt.hostFacts(l.oci, l.c.Container)
+	if err != nil {
+		return err
+	}
+	l.in = bundle.Input{Spec: l.c.Container, Rootfs: l.rootfs, Host: host}
+	if l.image != nil {
+		l.in.Image = &l.image.config.Config.ImageConfig
+	}
+	for _, step := range []func(context.Context) error{
+		l.joinNamespaces, l.resolveHostname, l.lookupUser, l.resolveMounts, l.resolveSecrets, l.resolveDevices, l.writeFiles,
+	} {
+		if err := step(ctx); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (l *launcher) mountRootfs() error {
+	c := l.c
+	if c.Rootfs != nil {
+		return l.mountGivenRootfs()
+	}
+	images, err := c.rt.Images()
+	if err != nil {
+		return err
+	}
+	if l.image, err = c.image(); err != nil {
+		return fmt.Errorf("its image cannot be used: %w", err)
+	}
+	layer, err := images.Container(c.ID)
+	if err != nil {
+		return err
+	}
+	l.rootfs, err = images.MountLayer(layer.LayerID, layer.MountOptions())
+	return err
+}
+
+func (l *launcher) writeBundle(cfg *rspec.Spec) error {
+	body, err := json.Marshal(cfg)
+	if err != nil {
+		return err
+	}
+	return writeFile(filepath.Join(l.c.Dir(), store.BundleFile), body, 0o600)
+}
+
+func (l *launcher) monitorConfig(cfg *rspec.Spec) *monitor.Config {
+	c, rt := l.c, l.c.rt
+	m := &monitor.Config{
+		ID: c.ID, Name: c.Name, Bundle: c.Dir(), RunDir: c.RunDir(), Rootfs: l.rootfs, Image: c.ImageName,
+		Runtime: l.oci.Argv(c.ownsCgroup()), PreserveFDs: len(l.opts.ExtraFiles),
+		Start: c.startsAtOnce(l.net, l.opts), Terminal: c.Process.Terminal, Stdin: c.Process.Stdin,
+		Rows: l.opts.Rows, Cols: l.opts.Cols,
+		LogDriver: c.logDriver(), LogPath: c.LogPath(), LogMaxSize: c.Log.MaxSize, LogMaxFile: max(c.Log.MaxFile, 1), LogTag: c.Log.Tag,
+		RestartPolicy: c.Container.Restart.Policy, RestartMax: c.Container.Restart.Max,
+		StopSignal: int(c.stopSignal(l.image)), StopTimeout: c.stopTimeout(), Timeout: c.Process.Timeout,
+		PIDFile: c.PIDFile, Remove: c.Container.Remove, Cleanup: append(append([]string{}, rt.opts.Cleanup...), c.ID),
+		Events: rt.dirs.Events(), EventBase: c.Labels,
+	}
+	return m
+}
+
+// ownsCgroup tells whether the runtime is to make a cgroup.
+func (c *Container) ownsCgroup() bool { return c.Resources.Cgroups != "disabled" }
+
+func (c *Container) logDriver() string {
+	if c.Log.Driver == "" {
+		return "k8s-file"
+	}
+	return c.Log.Driver
+}
+
+// LogPath is the file the output goes to with k8s-file and json-file.
+func (c *Container) LogPath() string {
+	if c.Log.Path != "" {
+		return c.Log.Path
+	}
+	return filepath.Join(c.Dir(), store.LogFile)
+}
+
+func (c *Container) stopTimeout() uint {
+	if c.Process.StopTimeout != nil {
+		return *c.Process.StopTimeout
+	}
+	return 10
+}
+
+// image is the container's image; create has left it behind when start
+// follows in the same process.
+func (c *Container) image() (*baseImage, error) {
+	if c.base != nil || c.Rootfs != nil {
+		return c.base, nil
+	}
+	images, err := c.rt.Images()
+	if err != nil {
+		return nil, err
+	}
+	img, err := images.Lookup(c.ImageID)
+	if err != nil {
+		return nil, err
+	}
+	config, err := img.Config()
+	if err != nil {
+		return nil, err
+	}
+	c.base = &baseImage{img, config}
+	return c.base, nil
+}

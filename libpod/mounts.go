@@ -1,0 +1,201 @@
+package libpod
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path"
+	"path/filepath"
+	"slices"
+	"sort"
+	"strings"
+	"time"
+
+	"github.com/carob-containers/carob/libpod/spec"
+)
+
+// resolveMounts completes what was asked for with the volumes of the image
+// and of other containers, and names the volumes that have no name.
+func (rt *Runtime) resolveMounts(ctx context.Context, c *spec.Container, img *baseImage, plan *createPlan) error {
+	inherited, err := rt.volumesFrom(ctx, c, plan)
+	if err != nil {
+		return err
+	}
+	list := append(imageVolumes(c, img), inherited...)
+	list = override(list, c.Mounts.List)
+	for i := range list {
+		m := &list[i]
+		if m.Type != spec.MountVolume {
+			continue
+		}
+		if m.Source == "" {
+			m.Source, m.Anonymous = newID(), true
+		}
+		plan.volumes = append(plan.volumes, &spec.Volume{Name: m.Source, Driver: "local", Created: time.Now(), Anonymous: m.Anonymous})
+	}
+	c.Mounts.List = list
+	return nil
+}
+
+// imageVolumes turns the image's VOLUME lines into mounts.
+func imageVolumes(c *spec.Container, img *baseImage) []spec.Mount {
+	if img == nil || c.Mounts.ImageVolume == "ignore" {
+		return nil
+	}
+	var dests []string
+	for dest := range img.config.Config.Volumes {
+		dests = append(dests, path.Clean("/"+dest))
+	}
+	sort.Strings(dests)
+	var out []spec.Mount
+	for _, dest := range dests {
+		m := spec.Mount{Type: spec.MountVolume, Destination: dest, FromImage: true, Options: []string{"nodev", "exec", "nosuid", "rbind"}}
+		if c.Mounts.ImageVolume == "tmpfs" {
+			m = spec.Mount{Type: spec.MountTmpfs, Destination: dest, FromImage: true, Options: []string{"rprivate", "rw", "nodev", "exec"}}
+		}
+		out = append(out, m)
+	}
+	return out
+}
+
+// override drops from base what over mounts at the same place.
+func override(base, over []spec.Mount) []spec.Mount {
+	out := slices.DeleteFunc(slices.Clone(base), func(b spec.Mount) bool {
+		return slices.ContainsFunc(over, func(o spec.Mount) bool {
+			return path.Clean(o.Destination) == path.Clean(b.Destination)
+		})
+	})
+	return append(out, over...)
+}
+
+// volumesFrom are the mounts of other containers, in the order asked for.
+func (rt *Runtime) volumesFrom(ctx context.Context, c *spec.Container, plan *createPlan) ([]spec.Mount, error) {
+	var out []spec.Mount
+	for _, word := range c.Mounts.VolumesFrom {
+		name, options, _ := strings.Cut(word, ":")
+		other, err := rt.Container(ctx, name)
+		if err != nil {
+			return nil, fmt.Errorf("cannot use --volumes-from %s: %w", word, err)
+		}
+		for _, m := range other.Mounts.List {
+			if m.Type != spec.MountVolume && m.Type != spec.MountBind {
+				continue
+			}
+			m.Anonymous, m.FromImage = false, false
+			if options != "" {
+				m.Options = withOptions(m.Options, strings.Split(options, ","))
+			}
+			out = override(out, []spec.Mount{m})
+		}
+	}
+	return out, nil
+}
+
+func withOptions(have, more []string) []string {
+	out := slices.DeleteFunc(slices.Clone(have), func(o string) bool {
+		return (o == "ro" || o == "rw") && (slices.Contains(more, "ro") || slices.Contains(more, "rw"))
+	})
+	return append(out, more...)
+}
+
+// resolveMounts finds on the host, or makes, what is mounted into the container.
+func (l *launcher) resolveMounts(ctx context.Context) error {
+	for n, m := range l.c.Mounts.List {
+		var err error
+		switch m.Type {
+		case spec.MountBind:
+			m.Source, err = l.bindSource(m)
+		case spec.MountVolume:
+			err = l.volumeSource(ctx, &m)
+		case spec.MountImage:
+			err = l.imageSource(&m, n)
+		case spec.MountGlob:
+			err = l.addGlob(m)
+			if err == nil {
+				continue
+			}
+		}
+		if err == nil && m.Overlay {
+			err = l.overlayDirs(&m, n)
+		}
+		if err == nil && m.Chown {
+			err = l.chownSource(m)
+		}
+		if err != nil {
+			return fmt.Errorf("cannot mount %s: %w", m.Destination, err)
+		}
+		l.in.Mounts = append(l.in.Mounts, m)
+	}
+	return nil
+}
+
+func (l *launcher) bindSource(m spec.Mount) (string, error) {
+	src, err := filepath.Abs(m.Source)
+	if err != nil {
+		return "", err
+	}
+	if _, err := os.Stat(src); err != nil {
+		return "", err
+	}
+	return src, nil
+}
+
+func (l *launcher) addGlob(m spec.Mount) error {
+	found, err := filepath.Glob(m.Source)
+	if err != nil {
+		return err
+	}
+	if len(found) == 0 {
+		return fmt.Errorf("no file fits the glob %q", m.Source)
+	}
+	for _, f := range found {
+		one := m
+		one.Type, one.Source = spec.MountBind, f
+		if strings.HasSuffix(m.Destination, "/") || len(found) > 1 || m.Destination == "" {
+			one.Destination = path.Join("/", m.Destination, filepath.Base(f))
+		}
+		l.in.Mounts = append(l.in.Mounts, one)
+	}
+	return nil
+}
+
+// overlayDirs makes the upper and work directory of an :O mount. Without ones
+// of the user's own they start empty at every start.
+func (l *launcher) overlayDirs(m *spec.Mount, n int) error {
+	if m.UpperDir != "" {
+		return nil
+	}
+	base := filepath.Join(l.c.Dir(), "overlay", fmt.Sprint(n))
+	if err := os.RemoveAll(base); err != nil {
+		return err
+	}
+	m.UpperDir, m.WorkDir = filepath.Join(base, "upper"), filepath.Join(base, "work")
+	st, err := os.Stat(m.Source)
+	if err != nil {
+		return err
+	}
+	for _, dir := range []string{m.UpperDir, m.WorkDir} {
+		if err := os.MkdirAll(dir, st.Mode().Perm()); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// mountGivenRootfs uses a directory of the user's as root file system.
+func (l *launcher) mountGivenRootfs() error {
+	r := l.c.Rootfs
+	l.rootfs = r.Path
+	if !r.Overlay {
+		return nil
+	}
+	m := spec.Mount{Source: r.Path}
+	if err := l.overlayDirs(&m, -1); err != nil {
+		return err
+	}
+	l.rootfs = filepath.Join(l.c.Dir(), "rootfs")
+	if err := os.MkdirAll(l.rootfs, 0o755); err != nil {
+		return err
+	}
+	return mountOverlay(l.rootfs, r.Path, m.UpperDir, m.WorkDir)
+}

@@ -1,0 +1,43 @@
+package libpod
+
+import (
+	"fmt"
+	"runtime"
+
+	"golang.org/x/sys/unix"
+)
+
+// inMountNamespace runs f on a thread of its own in a new mount namespace.
+// What f mounts is seen by f and by processes that f forks, and by nobody
+// else: the kernel unmounts it all when the last of them is gone, so a
+// killed carob or monitor leaves no mount behind.
+//
+// The namespace is a slave of ours: volumes that are mounted later for other
+// containers show up in it, and nothing goes back.
+func inMountNamespace(f func() error) error {
+	done := make(chan error, 1)
+	go func() {
+		// Never unlocked: the runtime ends the thread with the goroutine.
+		runtime.LockOSThread()
+		if err := unix.Unshare(unix.CLONE_NEWNS); err != nil {
+			done <- fmt.Errorf("cannot make a mount namespace: %w", err)
+			return
+		}
+		if err := unix.Mount("", "/", "", unix.MS_REC|unix.MS_SLAVE, ""); err != nil {
+			done <- fmt.Errorf("cannot detach the mount namespace: %w", err)
+			return
+		}
+		done <- f()
+	}()
+	return <-done
+}
+
+// hideCgroups covers a hybrid cgroup tree, in the present mount namespace
+// only: crun (1.8) refuses to run where it sees one, even when it is told to
+// leave cgroups alone. An empty tmpfs looks to it like a host without any.
+func hideCgroups() error {
+	if err := unix.Mount("tmpfs", "/sys/fs/cgroup", "tmpfs", unix.MS_RDONLY, "size=0"); err != nil {
+		return fmt.Errorf("cannot hide the hybrid cgroup mounts from crun: %w", err)
+	}
+	return nil
+}

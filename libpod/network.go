@@ -1,0 +1,270 @@
+package libpod
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/carob-containers/carob/libpod/monitor"
+	"github.com/carob-containers/carob/libpod/spec"
+	"github.com/carob-containers/carob/pkg/netns"
+	"github.com/carob-containers/carob/pkg/userns"
+)
+
+// Network kinds.
+const (
+	netNone  = "none"
+	netHost  = "host"
+	netPasta = "pasta"
+	netSlirp = "slirp4netns"
+	netJoin  = "container"
+	netPath  = "ns"
+)
+
+// Network is a container's network while it is being set up. The user's
+// network takes longer than all the rest of a start, so it is begun first and
+// waited for last.
+type Network struct {
+	kind    string
+	join    string   // container ID or path
+	ns      *os.File // of a namespace of our making
+	helper  *netns.Helper
+	waited  error
+	done    bool
+	claimed bool
+}
+
+// networkKind reads Network.Mode. An unprivileged user's default is pasta;
+// root has bridges in a later version and until then shares pasta's way.
+func networkKind(mode string) (kind, arg string, err error) {
+	kind, arg, _ = strings.Cut(mode, ":")
+	switch kind {
+	case "", "private", "default":
+		return netPasta, arg, nil
+	case netNone, netHost, netPasta, netSlirp, netJoin, netPath:
+		return kind, arg, nil
+	case "bridge":
+		return "", "", fmt.Errorf("cannot use network %q: named and bridge networks come in a later version of carob", mode)
+	}
+	return "", "", fmt.Errorf("cannot use network %q: it is not a known network mode", mode)
+}
+
+// BeginNetwork starts setting up the network of c, which may not exist yet
+// but has its ID.
+func (rt *Runtime) BeginNetwork(ctx context.Context, c *spec.Container) (*Network, error) {
+	kind, arg, err := networkKind(c.Network.Mode)
+	if err != nil {
+		return nil, err
+	}
+	n := &Network{kind: kind, join: arg}
+	if kind != netPasta && kind != netSlirp {
+		n.done = true
+		return n, nil
+	}
+	runDir := rt.dirs.ContainerRun(c.ID)
+	if err := os.MkdirAll(runDir, 0o700); err != nil {
+		return nil, err
+	}
+	if n.ns, err = netns.New(); err != nil {
+		return nil, err
+	}
+	n.helper, err = netns.Start(ctx, netns.Config{
+		Kind: kind, Given: c.Network.Mode != "" && c.Network.Mode != "private", Options: arg,
+		Namespace: n.ns, Ports: netPorts(c.Network.Ports), PIDFile: filepath.Join(runDir, monitor.PastaPID), LockDir: rt.dirs.Run,
+	})
+	if err != nil {
+		n.ns.Close()
+		return nil, err
+	}
+	return n, nil
+}
+
+// Ready tells that nothing has to be waited for.
+func (n *Network) Ready() bool { return n.done }
+
+// Wait waits until the network works.
+func (n *Network) Wait() error {
+	if !n.done {
+		n.waited, n.done = n.helper.Wait(), true
+	}
+	return n.waited
+}
+
+// Handover says that the monitor owns the network from now on.
+func (n *Network) Handover() {
+	n.claimed = true
+	if n.ns != nil {
+		n.ns.Close()
+	}
+}
+
+// Abort ends what was begun, unless it was handed over.
+func (n *Network) Abort() {
+	if n.claimed || n.helper == nil {
+		return
+	}
+	n.helper.Kill()
+	n.ns.Close()
+}
+
+// pin gives the namespace a path in the present mount namespace, which the
+// OCI runtime can open and which dies with the mount namespace.
+func (n *Network) pin(runDir string) (string, error) {
+	path := filepath.Join(runDir, "netns")
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDONLY, 0o600)
+	if err != nil {
+		return "", err
+	}
+	f.Close()
+	from := "/proc/self/fd/" + strconv.Itoa(int(n.ns.Fd()))
+	if err := unix.Mount(from, path, "", unix.MS_BIND, ""); err != nil {
+		return "", fmt.Errorf("cannot pin the network namespace: %w", err)
+	}
+	return path, nil
+}
+
+func netPorts(ports []spec.Port) []netns.Port {
+	out := make([]netns.Port, 0, len(ports))
+	for _, p := range ports {
+		out = append(out, netns.Port{HostIP: p.HostIP, Host: p.HostPort, Container: p.Container, Range: p.Range, Protocol: p.Protocol})
+	}
+	return out
+}
+
+// resolvePorts checks the network mode and gives every published port a host
+// port, which the container keeps.
+func (rt *Runtime) resolvePorts(_ context.Context, c *spec.Container, img *baseImage) error {
+	kind, _, err := networkKind(c.Network.Mode)
+	if err != nil {
+		return err
+	}
+	if c.Network.PublishAll {
+		c.Network.Ports = append(c.Network.Ports, exposedPorts(c, img)...)
+	}
+	if len(c.Network.Ports) > 0 && (kind == netJoin || kind == netPath) {
+		return fmt.Errorf("cannot publish ports in network %q: they belong to whoever made that network", c.Network.Mode)
+	}
+	for i := range c.Network.Ports {
+		p := &c.Network.Ports[i]
+		if p.HostPort != 0 {
+			continue
+		}
+		if p.HostPort, err = netns.FreePort(p.Protocol, p.HostIP, p.Range); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// exposedPorts are the image's and --expose's that are not published by hand.
+func exposedPorts(c *spec.Container, img *baseImage) []spec.Port {
+	words := append([]string{}, c.Network.Expose...)
+	if img != nil {
+		for p := range img.config.Config.ExposedPorts {
+			words = append(words, p)
+		}
+	}
+	var out []spec.Port
+	for _, w := range words {
+		p, err := parseExposed(w)
+		if err != nil || published(append(c.Network.Ports, out...), p) {
+			continue
+		}
+		out = append(out, p)
+	}
+	return out
+}
+
+func published(ports []spec.Port, p spec.Port) bool {
+	for _, have := range ports {
+		if have.Protocol == p.Protocol && p.Container >= have.Container && p.Container < have.Container+max(have.Range, 1) {
+			return true
+		}
+	}
+	return false
+}
+
+// joinNamespaces finds the namespaces of others and our own network.
+func (l *launcher) joinNamespaces(ctx context.Context) error {
+	ns := &l.in.Namespaces
+	iso := l.c.Isolation
+	for _, j := range []struct {
+		mode, file string
+		path       *string
+	}{
+		{iso.PID, "pid", &ns.PID}, {iso.IPC, "ipc", &ns.IPC}, {iso.UTS, "uts", &ns.UTS},
+		{iso.Cgroup, "cgroup", &ns.Cgroup}, {iso.User, "user", &ns.User}, {l.c.Network.Mode, "net", &ns.Net},
+	} {
+		var err error
+		if *j.path, err = l.c.rt.namespacePath(ctx, j.mode, j.file); err != nil {
+			return err
+		}
+	}
+	ns.NetHost = l.net.kind == netHost || ns.Net != "" && sameNamespace(ns.Net, "/proc/self/ns/net")
+	if l.net.ns != nil {
+		path, err := l.net.pin(l.c.RunDir())
+		ns.Net = path
+		return err
+	}
+	return nil
+}
+
+// namespacePath is what "container:ID" and "ns:PATH" point to, "" for the rest.
+func (rt *Runtime) namespacePath(ctx context.Context, mode, file string) (string, error) {
+	if path, ok := strings.CutPrefix(mode, "ns:"); ok {
+		if _, err := os.Stat(path); err != nil {
+			return "", fmt.Errorf("cannot join the %s namespace %s: %w", file, path, err)
+		}
+		return path, nil
+	}
+	id, ok := otherContainer(mode)
+	if !ok {
+		return "", nil
+	}
+	other, err := rt.Container(ctx, id)
+	if err != nil {
+		return "", err
+	}
+	st, err := other.State()
+	if err != nil {
+		return "", err
+	}
+	if st.PID == 0 {
+		return "", fmt.Errorf("cannot join the %s namespace of container %s: it is not running", file, other.Name)
+	}
+	return "/proc/" + strconv.Itoa(st.PID) + "/ns/" + file, nil
+}
+
+func sameNamespace(a, b string) bool {
+	x, err1 := os.Stat(a)
+	y, err2 := os.Stat(b)
+	return err1 == nil && err2 == nil && os.SameFile(x, y)
+}
+
+func rootless() bool { return userns.Rootless() }
+
+// ownIPs and hostIP are the addresses that /etc/hosts names.
+func (n *Network) ownIPs() []string { return nil }
+func (n *Network) hostIP() string   { return "" }
+
+// parseExposed reads PORT[-PORT][/PROTOCOL], as EXPOSE and --expose have it.
+func parseExposed(word string) (spec.Port, error) {
+	ports, proto, _ := strings.Cut(word, "/")
+	first, last, isRange := strings.Cut(ports, "-")
+	from, err := strconv.ParseUint(first, 10, 16)
+	if err != nil {
+		return spec.Port{}, err
+	}
+	to := from
+	if isRange {
+		if to, err = strconv.ParseUint(last, 10, 16); err != nil || to < from {
+			return spec.Port{}, fmt.Errorf("cannot use the range %s", ports)
+		}
+	}
+	return spec.Port{Container: uint16(from), Range: uint16(to - from + 1), Protocol: firstOf(proto, "tcp")}, nil
+}

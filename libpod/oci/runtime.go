@@ -1,0 +1,125 @@
+// Package oci drives the OCI runtime (crun or runc) for what is not the
+// monitor's: finding it, pausing, listing processes, entering a container.
+package oci
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+
+	"github.com/carob-containers/carob/pkg/cgroup"
+)
+
+// Runtime is a found OCI runtime and how it is called.
+type Runtime struct {
+	Path string
+	Name string // crun or runc, whatever the file is called
+	// Root is the directory of the runtime's own state.
+	Root  string
+	Flags []string
+	// Cgroups is what containers of this runtime can have on this host.
+	Cgroups cgroup.Facts
+}
+
+// NotInstalledError says that no OCI runtime was found.
+type NotInstalledError struct{ Name string }
+
+func (e *NotInstalledError) Error() string {
+	if e.Name == "" {
+		return "cannot find an OCI runtime: neither crun nor runc is installed"
+	}
+	return fmt.Sprintf("cannot find the OCI runtime %q", e.Name)
+}
+
+// Hint names the package.
+func (e *NotInstalledError) Hint() string { return "install one: apt-get install crun" }
+
+// Find looks for the OCI runtime name (a path, a name, or "" for the first of
+// crun and runc). manager is the cgroup manager asked for, "" the best one.
+func Find(name string, flags []string, manager, runDir string) (*Runtime, error) {
+	path, err := lookup(name)
+	if err != nil {
+		return nil, err
+	}
+	r := &Runtime{Path: path, Name: "crun", Flags: flags, Root: filepath.Join(runDir, "oci")}
+	if strings.Contains(filepath.Base(path), "runc") {
+		r.Name = "runc"
+	}
+	r.Cgroups, err = cgroup.Probe(manager)
+	return r, err
+}
+
+func lookup(name string) (string, error) {
+	names := []string{name}
+	if name == "" {
+		names = []string{"crun", "runc"}
+	}
+	for _, n := range names {
+		if strings.Contains(n, "/") {
+			if _, err := os.Stat(n); err == nil {
+				return n, nil
+			}
+			continue
+		}
+		if p, err := exec.LookPath(n); err == nil {
+			return p, nil
+		}
+		for _, dir := range []string{"/usr/local/bin", "/usr/bin", "/usr/sbin", "/usr/local/sbin"} {
+			p := filepath.Join(dir, n)
+			if _, err := os.Stat(p); err == nil {
+				return p, nil
+			}
+		}
+	}
+	return "", &NotInstalledError{name}
+}
+
+// Argv is the runtime's argv up to the subcommand. withCgroups is false for a
+// container that has none of its own.
+func (r *Runtime) Argv(withCgroups bool) []string {
+	argv := []string{r.Path, "--root", r.Root}
+	switch {
+	case r.Name == "crun" && (!withCgroups || r.Cgroups.Manager == cgroup.None):
+		argv = append(argv, "--cgroup-manager=disabled")
+	case r.Name == "crun":
+		argv = append(argv, "--cgroup-manager="+r.Cgroups.Manager)
+	case r.Cgroups.Manager == cgroup.Systemd && withCgroups:
+		argv = append(argv, "--systemd-cgroup")
+	}
+	for _, f := range r.Flags {
+		argv = append(argv, "--"+strings.TrimLeft(f, "-"))
+	}
+	return argv
+}
+
+// Run calls a subcommand and waits. What the runtime says on stderr becomes
+// the error.
+func (r *Runtime) Run(ctx context.Context, withCgroups bool, args ...string) error {
+	argv := append(r.Argv(withCgroups), args...)
+	cmd := exec.CommandContext(ctx, argv[0], argv[1:]...)
+	var stderr bytes.Buffer
+	cmd.Stderr = &stderr
+	err := cmd.Run()
+	if err == nil {
+		return nil
+	}
+	words := strings.TrimSpace(stderr.String())
+	if words == "" {
+		return fmt.Errorf("%s %s: %w", r.Name, args[0], err)
+	}
+	return errors.New(r.Name + ": " + strings.TrimPrefix(words, "error: "))
+}
+
+// CanFreeze tells whether containers have cgroups that can be frozen.
+func (r *Runtime) CanFreeze() bool { return r.Cgroups.Manager != cgroup.None }
+
+// NeedsHiddenCgroups tells that this runtime gives up at the sight of the
+// host's cgroup mounts.
+func (r *Runtime) NeedsHiddenCgroups() bool {
+	return r.Name == "crun" && r.Cgroups.Version == 1 && r.Cgroups.Manager == cgroup.None
+}

@@ -1,0 +1,147 @@
+package libpod
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"github.com/carob-containers/carob/libpod/monitor"
+	"github.com/carob-containers/carob/libpod/store"
+)
+
+// RemoveOptions of rm.
+type RemoveOptions struct {
+	Force   bool
+	Volumes bool  // anonymous volumes too
+	Timeout *uint // seconds for the stop that Force implies
+	Depend  bool  // and all that depend on it
+}
+
+// Remove removes a container. A running one needs Force.
+func (c *Container) Remove(ctx context.Context, opts RemoveOptions) error {
+	deps, err := c.rt.db.Dependents(ctx, c.ID)
+	if err != nil {
+		return err
+	}
+	for _, d := range deps {
+		if !opts.Depend {
+			return withHint(fmt.Errorf("cannot remove container %s: container %s depends on it", c.Name, d.Name),
+				"remove that first, or both with carob rm --depend "+c.Name)
+		}
+		if err := (&Container{Container: d, rt: c.rt}).Remove(ctx, opts); err != nil && !errors.Is(err, errNoContainer) {
+			return err
+		}
+	}
+	lock, err := c.Lock(ctx)
+	if errors.Is(err, errNoContainer) {
+		return c.erase(ctx)
+	}
+	if err != nil {
+		return err
+	}
+	defer lock.Release()
+	if err := c.endForRemoval(ctx, opts); err != nil {
+		return err
+	}
+	volumes := c.anonymousVolumes(opts.Volumes || c.Container.Remove)
+	if err := c.erase(ctx); err != nil {
+		return err
+	}
+	c.rt.event(c, "remove", nil)
+	return c.rt.removeAnonymous(ctx, volumes)
+}
+
+// endForRemoval stops what runs, or refuses to.
+func (c *Container) endForRemoval(ctx context.Context, opts RemoveOptions) error {
+	st, err := c.State()
+	if errors.Is(err, errNoContainer) {
+		return nil // half made: erase does the rest
+	}
+	if err != nil {
+		return err
+	}
+	if st.Running() || st.Status == StateRestarting {
+		if !opts.Force {
+			return withHint(fmt.Errorf("cannot remove container %s as it is %s: running or paused containers cannot be removed without force", c.Name, st.Status),
+				"stop it first (carob stop "+c.Name+") or use carob rm --force")
+		}
+	}
+	if st.Live() || st.Stale {
+		return c.end(ctx, st, opts.Timeout)
+	}
+	return nil
+}
+
+// erase removes all of the container's traces. Every step may find its work
+// done already: it is also what finishes a killed create or rm.
+func (c *Container) erase(ctx context.Context) error {
+	err := os.Remove(filepath.Join(c.Dir(), monitor.RecordFile))
+	if err != nil && !errors.Is(err, os.ErrNotExist) {
+		return fmt.Errorf("cannot remove container %s: %w", c.Name, err)
+	}
+	if c.Rootfs == nil {
+		images, err := c.rt.Images()
+		if err != nil {
+			return err
+		}
+		if err := images.DeleteContainer(c.ID); err != nil {
+			return fmt.Errorf("cannot remove the layer of container %s: %w", c.Name, err)
+		}
+	}
+	if err := os.RemoveAll(c.RunDir()); err != nil {
+		return err
+	}
+	if err := c.rt.db.Update(ctx, func(t *store.Tx) error { return t.RemoveContainer(c.ID) }); err != nil {
+		return err
+	}
+	return os.RemoveAll(c.Dir())
+}
+
+// sweep finishes a half made container unless its maker still works on it.
+func (c *Container) sweep(ctx context.Context) bool {
+	lock, err := store.TryAcquire(filepath.Join(c.Dir(), store.LockFile))
+	if errors.Is(err, os.ErrNotExist) {
+		return c.erase(ctx) == nil // the directory is gone, the row is not
+	}
+	if err != nil || lock == nil {
+		return true // being made or removed right now: not there for anybody else
+	}
+	defer lock.Release()
+	return !c.halfMade() || c.erase(ctx) == nil
+}
+
+// sweepNamed frees a name that a half made container holds.
+func (rt *Runtime) sweepNamed(ctx context.Context, name string) bool {
+	s, err := rt.db.Container(ctx, name)
+	if err != nil || s.Name != name {
+		return errors.Is(err, store.ErrNotFound)
+	}
+	c := &Container{Container: s, rt: rt}
+	if !c.halfMade() {
+		return false
+	}
+	lock, err := store.TryAcquire(filepath.Join(c.Dir(), store.LockFile))
+	if err != nil || lock == nil {
+		return false
+	}
+	defer lock.Release()
+	return c.halfMade() && c.erase(ctx) == nil
+}
+
+func (rt *Runtime) removeNamed(ctx context.Context, name string) error {
+	s, err := rt.db.Container(ctx, name)
+	if errors.Is(err, store.ErrNotFound) || err == nil && s.Name != name {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	zero := uint(0)
+	err = (&Container{Container: s, rt: rt}).Remove(ctx, RemoveOptions{Force: true, Volumes: true, Timeout: &zero})
+	if errors.Is(err, errNoContainer) {
+		return nil
+	}
+	return err
+}

@@ -1,0 +1,107 @@
+package libpod
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/carob-containers/carob/libpod/monitor"
+	"github.com/carob-containers/carob/libpod/monitor/client"
+	"github.com/carob-containers/carob/pkg/netns"
+)
+
+// repair gives a container whose monitor was killed a new one, which takes
+// the running process over. The caller holds the container's lock.
+func (c *Container) repair(ctx context.Context, _ *State) (*State, error) {
+	record, err := c.openRecord(os.O_RDWR)
+	if err != nil {
+		return nil, err
+	}
+	defer record.Close()
+	if held, err := monitor.LockRecord(int(record.Fd())); err != nil {
+		return nil, err
+	} else if held {
+		return c.State() // somebody was quicker
+	}
+	if err := os.MkdirAll(c.RunDir(), 0o700); err != nil {
+		return nil, err
+	}
+	conn, err := client.Spawn(ctx, client.SpawnOptions{Program: c.rt.opts.Monitor, Dir: c.Dir(), Record: record, Adopt: true})
+	if err != nil {
+		return nil, fmt.Errorf("cannot supervise container %s again: %w", c.Name, err)
+	}
+	defer conn.Close()
+	if err := conn.Watch(); err == nil {
+		_, err = conn.Until(nil, nil, monitor.MsgStatus)
+		if err != nil {
+			return nil, fmt.Errorf("cannot supervise container %s again: %w", c.Name, err)
+		}
+	}
+	return c.State()
+}
+
+// Repair heals what a killed monitor left: a process without a supervisor
+// gets one, an end that nobody wrote down is written down, helpers are ended.
+// A container that another command works on is left to that.
+func (c *Container) Repair(ctx context.Context) (*State, error) {
+	st, err := c.State()
+	if err != nil || !st.Orphan && !st.Stale {
+		return st, err
+	}
+	short, cancel := context.WithTimeout(ctx, 50*time.Millisecond)
+	defer cancel()
+	lock, err := c.Lock(short)
+	if errors.Is(err, context.DeadlineExceeded) {
+		return st, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	defer lock.Release()
+	if st, err = c.State(); err != nil {
+		return nil, err
+	}
+	switch {
+	case st.Orphan:
+		return c.repair(ctx, st)
+	case st.Stale:
+		if err := c.clean(ctx, st); err != nil {
+			return nil, err
+		}
+		return c.State()
+	}
+	return st, nil
+}
+
+// clean does what a killed monitor could not: end what is left of the
+// container, and write down that it ended. The caller holds its lock.
+func (c *Container) clean(ctx context.Context, st *State) error {
+	record, err := c.openRecord(os.O_RDWR)
+	if err != nil {
+		return err
+	}
+	defer record.Close()
+	if held, err := monitor.LockRecord(int(record.Fd())); err != nil || held {
+		return err // held: a monitor after all
+	}
+	if st.BootID == c.rt.bootID {
+		if err := netns.Stop(filepath.Join(c.RunDir(), monitor.PastaPID)); err != nil {
+			return err
+		}
+		if r, err := c.rt.OCI(); err == nil {
+			r.Run(ctx, c.ownsCgroup(), "delete", "--force", c.ID) // fails when it does not know the container: fine
+		}
+	}
+	if err := os.RemoveAll(c.RunDir()); err != nil {
+		return err
+	}
+	rec := st.Record
+	rec.State, rec.PID = monitor.StateExited, 0
+	if rec.Finished < rec.Started {
+		rec.Finished = time.Now().UnixNano()
+	}
+	return monitor.WriteRecord(int(record.Fd()), &rec)
+}

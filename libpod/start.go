@@ -1,0 +1,182 @@
+package libpod
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"github.com/carob-containers/carob/libpod/monitor"
+	"github.com/carob-containers/carob/libpod/monitor/client"
+)
+
+// StartOptions of start, run and init.
+type StartOptions struct {
+	// InitOnly leaves the container created by the OCI runtime, its process
+	// not yet running.
+	InitOnly bool
+	// Streams are the attach bits (monitor.Stdin ...) the launcher wants from
+	// the first byte on; 0 attaches nothing.
+	Streams byte
+	// Rows and Cols are the terminal's first size.
+	Rows, Cols uint16
+	// ClaimRemove: the caller removes a --rm container itself when it ended.
+	ClaimRemove bool
+	// Stdio is handed inside with log driver passthrough, ExtraFiles with
+	// --preserve-fds.
+	Stdio      *[3]*os.File
+	ExtraFiles []*os.File
+	// Network was begun before (BeginNetwork); nil begins it now.
+	Network *Network
+}
+
+// Start starts the container. The connection, to be closed by the caller,
+// tells how it goes on. Without streams the process runs when Start returns;
+// with streams that, too, is still to be read from the connection, in its
+// place among the output. A start that the OCI runtime refused is a
+// *client.Failed with podman's exit code.
+func (c *Container) Start(ctx context.Context, opts StartOptions) (*client.Conn, error) {
+	lock, err := c.Lock(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer lock.Release()
+	st, err := c.State()
+	if err != nil {
+		return nil, err
+	}
+	switch {
+	case st.Orphan:
+		if st, err = c.repair(ctx, st); err != nil {
+			return nil, err
+		}
+	case st.Stale:
+		if err := c.clean(ctx, st); err != nil {
+			return nil, err
+		}
+	}
+	switch st.Status {
+	case StateRunning, StateStopping:
+		return nil, &AlreadyRunningError{c.Name}
+	case StatePaused:
+		return nil, withHint(fmt.Errorf("cannot start container %s: it is paused", c.Name), "carob unpause "+c.Name)
+	case StateInitialized:
+		return c.startCreated(ctx, opts)
+	case StateRestarting:
+		if err := c.end(ctx, st, nil); err != nil {
+			return nil, err
+		}
+	}
+	if err := c.startRequired(ctx); err != nil {
+		return nil, err
+	}
+	return c.launch(ctx, opts)
+}
+
+// AlreadyRunningError says that there is nothing to start.
+type AlreadyRunningError struct{ Name string }
+
+func (e *AlreadyRunningError) Error() string {
+	return fmt.Sprintf("cannot start container %s: it is already running", e.Name)
+}
+
+// startCreated lets a container go on that init has left waiting.
+func (c *Container) startCreated(ctx context.Context, opts StartOptions) (*client.Conn, error) {
+	if opts.InitOnly {
+		return nil, fmt.Errorf("cannot initialize container %s: it is initialized already", c.Name)
+	}
+	conn, err := client.Dial(c.RunDir())
+	if err != nil {
+		return nil, fmt.Errorf("cannot reach the monitor of container %s: %w", c.Name, err)
+	}
+	if opts.Streams != 0 {
+		err = conn.Attach(opts.Streams)
+	} else {
+		err = conn.Send(monitor.MsgWatch, nil)
+	}
+	if err == nil {
+		err = conn.Send(monitor.MsgStart, nil)
+	}
+	if err == nil && opts.Streams == 0 {
+		_, err = conn.WaitStarted()
+	}
+	if err != nil {
+		conn.Close()
+		return nil, err
+	}
+	return conn, nil
+}
+
+// startRequired starts what --requires and joined namespaces need.
+func (c *Container) startRequired(ctx context.Context) error {
+	for _, id := range c.Requires {
+		if err := c.rt.ensureRunning(ctx, id); err != nil {
+			return fmt.Errorf("cannot start container %s: it requires %s: %w", c.Name, id[:12], err)
+		}
+	}
+	for _, mode := range []string{c.Isolation.PID, c.Isolation.IPC, c.Isolation.UTS, c.Isolation.Cgroup, c.Isolation.User, c.Network.Mode} {
+		id, ok := otherContainer(mode)
+		if !ok {
+			continue
+		}
+		if err := c.rt.ensureRunning(ctx, id); err != nil {
+			return fmt.Errorf("cannot start container %s: it joins a namespace of %s: %w", c.Name, id[:12], err)
+		}
+	}
+	return nil
+}
+
+func (rt *Runtime) ensureRunning(ctx context.Context, id string) error {
+	other, err := rt.Container(ctx, id)
+	if err != nil {
+		return err
+	}
+	conn, err := other.Start(ctx, StartOptions{})
+	var running *AlreadyRunningError
+	if errors.As(err, &running) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	return conn.Close()
+}
+
+// Finish is for a client that has claimed the removal of a --rm container:
+// it waits until the monitor has cleaned up after the final end, removes the
+// container, and lets the monitor go.
+func (c *Container) Finish(ctx context.Context, conn *client.Conn) error {
+	if err := conn.WaitCleaned(); err != nil && !errors.Is(err, client.ErrGone) {
+		return err
+	}
+	if !c.Container.Remove {
+		return nil
+	}
+	err := c.Remove(ctx, RemoveOptions{Force: true, Volumes: true})
+	if errors.Is(err, errNoContainer) {
+		err = nil
+	}
+	conn.Removed() // gone already when somebody else removed it
+	return err
+}
+
+// writeConfig leaves the monitor's orders in the container's directory.
+func (c *Container) writeConfig(cfg *monitor.Config) error {
+	body, err := json.Marshal(cfg)
+	if err != nil {
+		return err
+	}
+	return writeFile(filepath.Join(c.Dir(), monitor.ConfigFile), body, 0o600)
+}
+
+// writeFile replaces a file as a whole: readers see the old or the new one.
+func writeFile(path string, body []byte, mode os.FileMode) error {
+	tmp := path + ".new"
+	if err := os.WriteFile(tmp, body, mode); err != nil {
+		os.Remove(tmp)
+		return err
+	}
+	return os.Rename(tmp, path)
+}

@@ -1,0 +1,178 @@
+package libpod
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/carob-containers/carob/libpod/monitor"
+	"github.com/carob-containers/carob/libpod/monitor/client"
+	"github.com/carob-containers/carob/libpod/spec"
+)
+
+// Stop asks the container to end: its stop signal, then SIGKILL after
+// timeout seconds (nil: its own stop timeout). A container that is not
+// running is left as it is.
+func (c *Container) Stop(ctx context.Context, timeout *uint) error {
+	lock, err := c.Lock(ctx)
+	if err != nil {
+		return err
+	}
+	defer lock.Release()
+	st, err := c.State()
+	if err != nil {
+		return err
+	}
+	if st.Stale {
+		return c.clean(ctx, st)
+	}
+	if !st.Live() {
+		return nil
+	}
+	return c.end(ctx, st, timeout)
+}
+
+// end brings the container to its end and waits until nothing of it is left
+// but its record. The caller holds its lock.
+func (c *Container) end(ctx context.Context, st *State, timeout *uint) error {
+	if st.Stale {
+		return c.clean(ctx, st)
+	}
+	if st.Orphan {
+		repaired, err := c.repair(ctx, st)
+		if err != nil {
+			return err
+		}
+		st = repaired
+	}
+	conn, err := c.dial(st)
+	if errors.Is(err, client.ErrNotRunning) {
+		return c.settle(ctx)
+	}
+	if err != nil {
+		return err
+	}
+	defer conn.Close()
+	seconds := -1
+	if timeout != nil {
+		seconds = int(*timeout)
+	}
+	if err := errors.Join(conn.Watch(), conn.Stop(0, seconds)); err != nil && !errors.Is(err, client.ErrGone) {
+		return fmt.Errorf("cannot stop container %s: %w", c.Name, err)
+	}
+	stop := context.AfterFunc(ctx, func() { conn.Close() })
+	defer stop()
+	if err := conn.WaitCleaned(); err != nil && !errors.Is(err, client.ErrGone) {
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		return fmt.Errorf("cannot stop container %s: %w", c.Name, err)
+	}
+	return c.settle(ctx)
+}
+
+// settle waits until the monitor has let go of the record (it does so at its
+// very end), and cleans up after one that died instead.
+func (c *Container) settle(ctx context.Context) error {
+	for pause := time.Millisecond; ; pause = min(2*pause, 50*time.Millisecond) {
+		st, err := c.State()
+		if errors.Is(err, errNoContainer) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		if st.Stale {
+			return c.clean(ctx, st)
+		}
+		if st.Orphan {
+			return c.end(ctx, st, nil)
+		}
+		if !st.Live() {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(pause):
+		}
+	}
+}
+
+// dial connects to the monitor. One whose socket was removed with the runtime
+// directory is asked to make it again.
+func (c *Container) dial(st *State) (*client.Conn, error) {
+	dir := c.RunDir()
+	if st.RunDir != "" {
+		dir = st.RunDir
+	}
+	conn, err := client.Dial(dir)
+	if !errors.Is(err, client.ErrNotRunning) {
+		return conn, err
+	}
+	if st.MonitorPID == 0 || startTime(st.MonitorPID) != st.MonitorStart {
+		return nil, err
+	}
+	if err := os.MkdirAll(filepath.Dir(dir), 0o700); err != nil {
+		return nil, err
+	}
+	if err := unix.Kill(st.MonitorPID, unix.SIGHUP); err != nil {
+		return nil, client.ErrNotRunning
+	}
+	for i := 0; i < 50; i++ {
+		time.Sleep(2 * time.Millisecond)
+		if conn, err = client.Dial(dir); !errors.Is(err, client.ErrNotRunning) {
+			return conn, err
+		}
+	}
+	return nil, err
+}
+
+// Kill sends a signal to the container's first process.
+func (c *Container) Kill(_ context.Context, sig syscall.Signal) error {
+	st, err := c.State()
+	if err != nil {
+		return err
+	}
+	if !st.Running() {
+		return fmt.Errorf("cannot kill container %s: it is %s: can only kill running containers", c.Name, st.Status)
+	}
+	conn, err := c.dial(st)
+	if errors.Is(err, client.ErrNotRunning) {
+		err = unix.Kill(st.PID, sig) // its monitor was killed
+	} else if err == nil {
+		err = conn.Signal(sig)
+		if err == nil {
+			_, err = conn.Until(nil, nil, monitor.MsgDone)
+		}
+		conn.Close()
+	}
+	if err != nil {
+		return fmt.Errorf("cannot kill container %s: %w", c.Name, err)
+	}
+	c.rt.event(c, "kill", map[string]string{"signal": strconv.Itoa(int(sig))})
+	return nil
+}
+
+// stopSignal is the one asked for, the image's, or SIGTERM.
+func (c *Container) stopSignal(img *baseImage) syscall.Signal {
+	given := c.Process.StopSignal
+	if given == "" && img != nil {
+		given = img.config.Config.StopSignal
+	}
+	if given == "" {
+		return syscall.SIGTERM
+	}
+	sig, err := spec.ParseSignal(given)
+	if err != nil {
+		return syscall.SIGTERM // an image's nonsense; the user's was refused earlier
+	}
+	return syscall.Signal(sig)
+}

@@ -1,0 +1,200 @@
+package libpod
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"github.com/containers/storage/drivers/copy"
+	securejoin "github.com/cyphar/filepath-securejoin"
+	"golang.org/x/sys/unix"
+
+	"github.com/carob-containers/carob/libpod/spec"
+	"github.com/carob-containers/carob/libpod/store"
+	"github.com/carob-containers/carob/pkg/image"
+)
+
+// VolumeData is the directory that a volume's users see.
+func (rt *Runtime) VolumeData(name string) string {
+	return filepath.Join(rt.dirs.Volume(name), "_data")
+}
+
+// makeVolumeDir makes the directory of a volume unless it is there.
+func (rt *Runtime) makeVolumeDir(v *spec.Volume) error {
+	if err := os.MkdirAll(rt.dirs.Volume(v.Name), 0o700); err != nil {
+		return fmt.Errorf("cannot make volume %s: %w", v.Name, err)
+	}
+	err := os.Mkdir(rt.VolumeData(v.Name), 0o755)
+	if err != nil && !errors.Is(err, fs.ErrExist) {
+		return fmt.Errorf("cannot make volume %s: %w", v.Name, err)
+	}
+	return nil
+}
+
+// volumeSource points m to the volume's data, filling a new volume with what
+// the image has at that place.
+func (l *launcher) volumeSource(_ context.Context, m *spec.Mount) error {
+	data := l.c.rt.VolumeData(m.Source)
+	if err := l.c.rt.makeVolumeDir(&spec.Volume{Name: m.Source}); err != nil {
+		return err
+	}
+	if !m.NoCopy && l.image != nil {
+		if err := copyUp(l.rootfs, m.Destination, data); err != nil {
+			return fmt.Errorf("cannot fill volume %s from the image: %w", m.Source, err)
+		}
+	}
+	m.Source = data
+	if m.SubPath != "" {
+		sub, err := securejoin.SecureJoin(data, m.SubPath)
+		if err != nil {
+			return err
+		}
+		m.Source = sub
+	}
+	return nil
+}
+
+// copiedMark is set on a volume that has been filled, so that one emptied on
+// purpose stays empty.
+const copiedMark = "copied"
+
+// copyUp copies what root has at dest into an empty volume. It happens once
+// in a volume's life; a copy that was cut short is begun again, because the
+// mark is made last.
+func copyUp(root, dest, data string) error {
+	mark := filepath.Join(filepath.Dir(data), copiedMark)
+	if _, err := os.Lstat(mark); err == nil {
+		return nil
+	}
+	src, err := securejoin.SecureJoin(root, dest)
+	if err != nil {
+		return err
+	}
+	st, err := os.Stat(src)
+	if err == nil && st.IsDir() {
+		if err := copyDir(src, data, filepath.Join(filepath.Dir(data), "filling")); err != nil {
+			return err
+		}
+	}
+	f, err := os.OpenFile(mark, os.O_CREATE|os.O_WRONLY, 0o600)
+	if err != nil {
+		return err
+	}
+	return f.Close()
+}
+
+// copyDir copies src into the empty directory data by way of tmp.
+func copyDir(src, data, tmp string) error {
+	if err := os.RemoveAll(tmp); err != nil {
+		return err
+	}
+	names, err := os.ReadDir(data)
+	if err != nil || len(names) > 0 {
+		return err
+	}
+	if err := copy.DirCopy(src, tmp, copy.Content, true); err != nil {
+		return err
+	}
+	return os.Rename(tmp, data)
+}
+
+func (c *Container) anonymousVolumes(wanted bool) []string {
+	if !wanted {
+		return nil
+	}
+	var names []string
+	for _, m := range c.Mounts.List {
+		if m.Type == spec.MountVolume && m.Anonymous {
+			names = append(names, m.Source)
+		}
+	}
+	return names
+}
+
+// removeAnonymous removes volumes nobody uses any more.
+func (rt *Runtime) removeAnonymous(ctx context.Context, names []string) error {
+	for _, name := range names {
+		var users []string
+		err := rt.db.Update(ctx, func(t *store.Tx) (err error) {
+			users, err = t.RemoveVolume(name)
+			return err
+		})
+		if err != nil {
+			return err
+		}
+		if len(users) > 0 {
+			continue
+		}
+		if err := os.RemoveAll(rt.dirs.Volume(name)); err != nil {
+			return fmt.Errorf("cannot remove volume %s: %w", name, err)
+		}
+	}
+	return nil
+}
+
+// imageSource mounts an image for an image mount.
+func (l *launcher) imageSource(m *spec.Mount, n int) error {
+	images, err := l.c.rt.Images()
+	if err != nil {
+		return err
+	}
+	img, err := images.Lookup(m.Source)
+	if err != nil {
+		return err
+	}
+	m.Source, err = images.MountLayer(img.TopLayer, image.MountOptions{ReadOnly: true})
+	if err != nil {
+		return err
+	}
+	m.Type = spec.MountBind
+	if m.ReadWrite {
+		m.Overlay = true
+	} else {
+		m.Options = withOptions(m.Options, []string{"ro"})
+	}
+	return nil
+}
+
+// chownSource gives a mount's files to the container's user (option U).
+func (l *launcher) chownSource(m spec.Mount) error {
+	uid, gid := int(l.in.User.UID), int(l.in.User.GID)
+	if maps := l.c.Isolation.Mapping; maps != nil {
+		uid, gid = toOutside(maps.UIDs, uid), toOutside(maps.GIDs, gid)
+	}
+	return filepath.WalkDir(m.Source, func(p string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		var st unix.Stat_t
+		if err := unix.Lstat(p, &st); err != nil {
+			return err
+		}
+		if int(st.Uid) == uid && int(st.Gid) == gid {
+			return nil
+		}
+		return os.Lchown(p, uid, gid)
+	})
+}
+
+func toOutside(maps []spec.IDMap, id int) int {
+	for _, m := range maps {
+		if id >= int(m.Container) && id < int(m.Container+m.Size) {
+			return int(m.Host) + id - int(m.Container)
+		}
+	}
+	return id
+}
+
+func mountOverlay(at, lower, upper, work string) error {
+	data := "lowerdir=" + lower + ",upperdir=" + upper + ",workdir=" + work
+	if rootless() {
+		data += ",userxattr"
+	}
+	if err := unix.Mount("overlay", at, "overlay", 0, data); err != nil {
+		return fmt.Errorf("cannot mount an overlay on %s: %w", lower, err)
+	}
+	return nil
+}
