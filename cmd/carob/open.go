@@ -13,11 +13,17 @@ import (
 	"github.com/carob-containers/carob/libpod"
 	"github.com/carob-containers/carob/pkg/image"
 	"github.com/carob-containers/carob/pkg/userns"
+	"github.com/carob-containers/carob/pkg/userns/join"
 )
 
 // enter enters the user's namespaces. On the way in it may start this program
 // anew, so a command calls it before it changes anything.
 func (a *app) enter() error {
+	if join.Result().Joined {
+		// We are inside already, and Enter only says so in the environment,
+		// without which the store of root would be located.
+		return userns.Enter(userns.Options{})
+	}
 	paths, err := image.Locate(a.imageOptions())
 	if err != nil {
 		return err
