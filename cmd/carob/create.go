@@ -1,0 +1,115 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+
+	"github.com/spf13/cobra"
+
+	"github.com/carob-containers/carob/libpod"
+	"github.com/carob-containers/carob/libpod/spec"
+)
+
+func newCreate(a *app) *cobra.Command {
+	o := &containerOptions{}
+	cmd := &cobra.Command{
+		Use:   "create [options] IMAGE [COMMAND [ARG...]]",
+		Short: "Make a container without starting it",
+		Args:  oneImage,
+		RunE:  func(cmd *cobra.Command, args []string) error { return runCreate(cmd.Context(), a, o, args) },
+
+		ValidArgsFunction: a.completeImageThenFiles,
+	}
+	cmd.Flags().SetInterspersed(false) // flags behind the image belong to the command
+	addContainerFlags(cmd.Flags(), o)
+	a.completeContainerFlags(cmd)
+	return cmd
+}
+
+// oneImage says what is missing in podman's words.
+func oneImage(cmd *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		return usage(cmd, errors.New("requires at least 1 arg(s), only received 0"))
+	}
+	return nil
+}
+
+func runCreate(ctx context.Context, a *app, o *containerOptions, args []string) error {
+	ctr, err := a.create(ctx, o, args)
+	if err != nil {
+		return err
+	}
+	fmt.Fprintln(a.out, ctr.ID)
+	return nil
+}
+
+// create makes the container that the flags and args describe.
+func (a *app) create(ctx context.Context, o *containerOptions, args []string) (*libpod.Container, error) {
+	caller, err := a.facts()
+	if err != nil {
+		return nil, err
+	}
+	c, err := o.spec(args, caller)
+	if err != nil {
+		return nil, err
+	}
+	rt, err := a.open(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return makeContainer(ctx, rt, c, libpod.CreateOptions{Pull: o.pull.options(), Replace: o.replace})
+}
+
+// makeContainer writes the CID file as well, which no other container may
+// have claimed.
+func makeContainer(ctx context.Context, rt *libpod.Runtime, c *spec.Container, opts libpod.CreateOptions) (*libpod.Container, error) {
+	if c.CIDFile == "" {
+		return rt.CreateContainer(ctx, c, opts)
+	}
+	file, err := os.OpenFile(c.CIDFile, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
+	if errors.Is(err, os.ErrExist) {
+		return nil, fmt.Errorf("container id file exists. Ensure another container is not using it or delete %s", c.CIDFile)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("cannot write the CID file: %w", err)
+	}
+	ctr, err := rt.CreateContainer(ctx, c, opts)
+	if err != nil {
+		return nil, errors.Join(err, file.Close(), os.Remove(c.CIDFile))
+	}
+	_, err = file.WriteString(ctr.ID)
+	if err = errors.Join(err, file.Close()); err != nil {
+		return nil, errors.Join(fmt.Errorf("cannot write the CID file: %w", err), ctr.Remove(ctx, libpod.RemoveOptions{}))
+	}
+	return ctr, nil
+}
+
+// options are the flags as libpod takes them.
+func (p *pullFlags) options() libpod.PullOptions {
+	return libpod.PullOptions{
+		Policy: p.policy, Platform: p.platform, OS: p.os, Arch: p.arch, Variant: p.variant, Quiet: p.quiet,
+		AuthFile: p.authFile, SigPolicy: p.sigPolicy, TLSVerify: p.tlsVerify, Args: p.extra(),
+	}
+}
+
+// extra are flags that only carob-image needs to understand.
+func (p *pullFlags) extra() []string {
+	var args []string
+	add := func(flag, value string) {
+		if value != "" {
+			args = append(args, "--"+flag+"="+value)
+		}
+	}
+	add("cert-dir", p.certDir)
+	add("creds", p.creds)
+	add("retry-delay", p.retryDelay)
+	if p.retry != nil {
+		add("retry", fmt.Sprint(*p.retry))
+	}
+	for _, key := range p.decrypt {
+		add("decryption-key", key)
+	}
+	return args
+}
