@@ -14,6 +14,7 @@ import (
 	"github.com/carob-containers/carob/pkg/image"
 	"github.com/carob-containers/carob/pkg/transfer"
 	"github.com/carob-containers/carob/pkg/userns"
+	"github.com/carob-containers/carob/pkg/userns/join"
 )
 
 // version is set by the linker.
@@ -102,17 +103,27 @@ func (a *app) setLogLevel() error {
 	return nil
 }
 
-// client opens the store inside the user's namespaces. On the way in it may
-// start this program anew, so a command calls it before it changes anything.
-func (a *app) client(quiet bool) (*transfer.Client, error) {
+// enter enters the user's namespaces. On the way in it may start this program
+// anew, so a command calls it before it changes anything.
+func (a *app) enter() error {
+	if join.Result().Joined {
+		// We are inside already, and Enter only says so in the environment,
+		// without which the store of root would be located.
+		return userns.Enter(userns.Options{})
+	}
 	paths, err := image.Locate(a.images)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	if err := userns.Enter(userns.Options{
+	return userns.Enter(userns.Options{
 		StateDir: filepath.Join(paths.GraphRoot, "carob"),
 		Warn:     func(line string) { fmt.Fprintf(a.err, "Warning: %s\n", line) },
-	}); err != nil {
+	})
+}
+
+// client opens the store inside the user's namespaces.
+func (a *app) client(quiet bool) (*transfer.Client, error) {
+	if err := a.enter(); err != nil {
 		return nil, err
 	}
 	store, err := image.Open(a.images)

@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/containers/storage/pkg/archive"
 	"github.com/spf13/cobra"
@@ -44,8 +45,20 @@ func runImageDiff(a *app, format string, names []string) error {
 	return a.printChanges(changes, format)
 }
 
+// ofTheEngine are paths that every run makes or mounts over: no one changed
+// them on purpose.
+func ofTheEngine(path string) bool {
+	switch path {
+	case "/dev", "/proc", "/sys", "/run", "/run/notify", "/run/.containerenv", "/run/secrets",
+		"/etc/hostname", "/etc/hosts", "/etc/resolv.conf", "/etc/mtab":
+		return true
+	}
+	return false
+}
+
 // printChanges prints what differs between two trees as diff does.
 func (a *app) printChanges(changes []archive.Change, format string) error {
+	changes = slices.DeleteFunc(changes, func(c archive.Change) bool { return ofTheEngine(c.Path) })
 	switch format {
 	case "":
 		for _, c := range changes {

@@ -116,7 +116,7 @@ func inspectImage(store *image.Store, name string) (*imageData, error) {
 	}
 	data := &imageData{
 		ID: i.ID, Digest: i.Digest.String(), RepoTags: i.RepoTags(), RepoDigests: i.RepoDigests(),
-		Comment: comment(config), Created: config.Created, Config: &config.Config.ImageConfig,
+		Comment: comment(config, kind), Created: config.Created, Config: &config.Config.ImageConfig,
 		Version: config.DockerVersion, Author: config.Author, Architecture: config.Architecture, OS: config.OS,
 		Size: size, VirtualSize: size, GraphDriver: imageDriver{store.Paths().Driver, driver},
 		RootFS: imageRootFS{Type: config.RootFS.Type, Layers: []string{}}, Labels: config.Config.Labels, Annotations: annotations,
@@ -130,12 +130,13 @@ func inspectImage(store *image.Store, name string) (*imageData, error) {
 	return data, err
 }
 
-// comment is the image's own, or that of its last step.
-func comment(c *image.Config) string {
-	if c.Comment != "" || len(c.History) == 0 {
-		return c.Comment
+// comment is where podman looks for it: OCI configurations have none but that
+// of their first step.
+func comment(c *image.Config, manifestType string) string {
+	if manifestType == v1.MediaTypeImageManifest && len(c.History) > 0 {
+		return c.History[0].Comment
 	}
-	return c.History[len(c.History)-1].Comment
+	return c.Comment
 }
 
 func parentOf(store *image.Store, i *image.Image) (string, error) {
