@@ -1,7 +1,6 @@
 package bundle
 
 import (
-	"encoding/base64"
 	"fmt"
 	"slices"
 	"strings"
@@ -560,24 +559,6 @@ func TestCorner36SeccompProfiles(t *testing.T) {
 		if _, err := Generate(own); err == nil || !strings.HasPrefix(err.Error(), "cannot use seccomp profile /p.json: ") {
 			t.Errorf("%q: %v", bad, err)
 		}
-	}
-}
-
-func TestCompiledFilter(t *testing.T) {
-	one, other := generateOK(t, sample()), generateOK(t, with(func(in *Input) { in.Spec.Security.CapAdd = []string{"SYS_TIME"} }))
-	a, _ := FilterKey(one)
-	b, _ := FilterKey(other)
-	c, _ := FilterKey(generateOK(t, sample()))
-	if len(a) != 64 || a == b || a != c {
-		t.Errorf("keys %s %s %s", a, b, c)
-	}
-	UseFilter(one, []byte("code"))
-	if got := one.Annotations["run.oci.seccomp_bpf_data"]; got != base64.StdEncoding.EncodeToString([]byte("code")) || one.Linux.Seccomp == nil {
-		t.Errorf("annotation %s", got)
-	}
-	one.Linux.Seccomp = nil
-	if key, err := FilterKey(one); key != "" || err != nil {
-		t.Errorf("%s %v", key, err)
 	}
 }
 

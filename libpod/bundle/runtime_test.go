@@ -195,26 +195,83 @@ func TestRuntimeHostNamespaces(t *testing.T) {
 	wantLines(t, s.run(config), "sysfs", "procfs", name)
 }
 
-// TestRuntimeCompiledFilter: the filter crun compiled once is taken the next
-// time, and is in force.
-func TestRuntimeCompiledFilter(t *testing.T) {
+// TestRuntimeFilterEqualsLibseccomp holds the compiled filter against what
+// crun makes of the same profile with libseccomp: every call number, on both
+// architectures. Calls that this libseccomp is too old to know may differ.
+func TestRuntimeFilterEqualsLibseccomp(t *testing.T) {
 	s := newStage(t)
-	config := generateOK(t, s.input(statusScript, func(*Input) {}))
+	config := generateOK(t, s.input("true", func(*Input) {}))
+	ours := filterOf(t, config)
+	delete(config.Annotations, filterAnnotation)
+	theirs := s.libseccompFilter(config)
+	newest := newestKnown(t, theirs)
+	for _, arch := range []uint32{nativeArch, compatArch} {
+		for n := range uint32(newest) {
+			for _, first := range argSamples() {
+				c := call{number: n, arch: arch, args: [6]uint64{first, 0, first}}
+				if got, want := simulate(t, ours, c), simulate(t, theirs, c); got != want && !(arch == nativeArch && int(n) == nativeCall("uretprobe")) {
+					t.Errorf("call %d on %#x with %#x: %#x, libseccomp says %#x", n, arch, first, got, want)
+					break
+				}
+			}
+		}
+	}
+	t.Logf("%d instructions, libseccomp's %d, compared up to call %d", len(ours), len(theirs), newest)
+}
+
+// newestKnown is the first number that the program allows nothing from.
+func newestKnown(t *testing.T, program []unix.SockFilter) int {
+	for n := 1000; n > 0; n-- {
+		if simulate(t, program, call{number: uint32(n), arch: nativeArch}) == unix.SECCOMP_RET_ALLOW {
+			return n + 1
+		}
+	}
+	return 0
+}
+
+// libseccompFilter is the program crun leaves in its state directory.
+func (s *stage) libseccompFilter(config *rspec.Spec) []unix.SockFilter {
+	s.t.Helper()
 	s.write(config)
 	name := "stage-" + strconv.Itoa(os.Getpid())
-	create := s.command("create", "--bundle", s.bundle, name)
-	create.Stderr = os.Stderr
-	if err := create.Run(); err != nil {
-		t.Skipf("crun create: %v", err)
+	if err := s.command("create", "--bundle", s.bundle, name).Run(); err != nil {
+		s.t.Skipf("crun create: %v", err)
 	}
 	filter, err := os.ReadFile(filepath.Join(s.bundle, "state", name, "seccomp.bpf"))
 	_ = s.command("delete", "--force", name).Run()
 	if err != nil {
-		t.Skip("this crun leaves no compiled filter")
+		s.t.Skip("this crun leaves no compiled filter")
 	}
-	if len(filter)%8 != 0 {
-		t.Fatalf("%d bytes are no array of struct sock_filter", len(filter))
+	return decode(s.t, filter)
+}
+
+// TestRuntimeFilterHolds makes calls from inside: this test's own program is
+// the container's.
+func TestRuntimeFilterHolds(t *testing.T) {
+	s := newStage(t)
+	self, err := os.ReadFile("/proc/self/exe")
+	must(t, err)
+	must(t, os.WriteFile(filepath.Join(s.rootfs, "bin/self"), self, 0o755))
+	for seccomp, want := range map[string]string{"": "operation not permitted", "unconfined": "bad address"} {
+		config := generateOK(t, s.input("exec /bin/self -test.run TestInsideContainer -test.v", func(in *Input) {
+			in.Spec.Security.Seccomp = seccomp
+			in.Spec.Process.Env = map[string]string{insideEnv: "1"}
+		}))
+		out := s.run(config)
+		if !strings.Contains(out, "io_uring_setup: "+want) || !strings.Contains(out, "1000: function not implemented") {
+			t.Errorf("%q: want %s, got\n%s", seccomp, want, out)
+		}
 	}
-	UseFilter(config, filter)
-	wantLines(t, s.run(config), "Seccomp:\t2")
+}
+
+const insideEnv = "CAROB_BUNDLE_TEST_INSIDE"
+
+func TestInsideContainer(t *testing.T) {
+	if os.Getenv(insideEnv) == "" {
+		t.Skip("runs inside the container of TestRuntimeFilterHolds")
+	}
+	_, _, ring := unix.Syscall(unix.SYS_IO_URING_SETUP, 1, 0, 0)
+	_, _, future := unix.Syscall(1000, 0, 0, 0)
+	t.Logf("io_uring_setup: %v", ring)
+	t.Logf("1000: %v", future)
 }

@@ -1,10 +1,6 @@
 package bundle
 
 import (
-	"crypto/sha256"
-	"encoding/base64"
-	"encoding/hex"
-	"encoding/json"
 	"fmt"
 	"slices"
 
@@ -34,6 +30,9 @@ func (g *generator) addSeccomp() error {
 		}
 	case !s.Privileged:
 		g.oci.Config.Linux.Seccomp, err = g.defaultSeccomp()
+		if err == nil && g.Host.Runtime == "crun" {
+			useFilter(g.oci.Config, compileFilter(g.oci.Config.Linux.Seccomp))
+		}
 	}
 	return err
 }
@@ -102,29 +101,4 @@ func refuse(profile *rspec.LinuxSeccomp, calls []string) {
 	notPermitted, noSuchCall := uint(unix.EPERM), uint(unix.ENOSYS)
 	profile.DefaultErrnoRet = &noSuchCall
 	profile.Syscalls = append(profile.Syscalls, rspec.LinuxSyscall{Names: names, Action: rspec.ActErrno, ErrnoRet: &notPermitted})
-}
-
-// FilterKey names the compiled form of the configuration's seccomp section:
-// equal keys mean equal filters, given the same runtime. "" when there is no
-// section to compile.
-func FilterKey(config *rspec.Spec) (string, error) {
-	if config.Linux.Seccomp == nil {
-		return "", nil
-	}
-	body, err := json.Marshal(config.Linux.Seccomp)
-	if err != nil {
-		return "", err
-	}
-	sum := sha256.Sum256(body)
-	return hex.EncodeToString(sum[:]), nil
-}
-
-// UseFilter gives crun the compiled filter (struct sock_filter, as crun leaves
-// it in its state directory), which spares it two thirds of its time. The
-// section stays for runtimes that do not know the annotation.
-func UseFilter(config *rspec.Spec, filter []byte) {
-	if config.Annotations == nil {
-		config.Annotations = map[string]string{}
-	}
-	config.Annotations[filterAnnotation] = base64.StdEncoding.EncodeToString(filter)
 }
