@@ -64,6 +64,10 @@ func runImagePrune(ctx context.Context, a *app, o *imagePruneOptions) error {
 	for _, id := range ids {
 		fmt.Fprintln(a.out, id)
 	}
+	if err != nil {
+		return err
+	}
+	_, err = store.CleanLeftovers()
 	return err
 }
 

@@ -33,7 +33,7 @@ type InUseError struct {
 }
 
 func (e *InUseError) Error() string {
-	return fmt.Sprintf("cannot remove image %s: it is used by container %s", e.ID, e.Containers[0])
+	return fmt.Sprintf("cannot remove image %s: image is in use by container %s", e.ID, e.Containers[0])
 }
 
 // Hint says how to go on.

@@ -26,6 +26,7 @@ type Client struct {
 	progress io.Writer
 	warnings io.Writer
 	version  string
+	swept    bool // see sweep
 }
 
 // New makes a client. Progress and warnings go to the writers; a nil progress

@@ -41,7 +41,7 @@ func explain(verb, name string, err error) error {
 		return nil
 	}
 	if errors.Is(err, context.Canceled) {
-		return fmt.Errorf("cannot %s %s: interrupted: %w", verb, name, context.Canceled)
+		return fmt.Errorf("cannot %s %s: %w", verb, name, &withText{err, "interrupted"})
 	}
 	host := registryOf(name)
 	why, hint := cause(err, host)

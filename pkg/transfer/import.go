@@ -133,6 +133,9 @@ func (c *Client) importLayer(ctx context.Context, r io.Reader) (id string, size 
 	if _, ok := driver.(graphdriver.DriverWithDiffer); !ok {
 		return c.importLayerLocked(ctx, r, limit)
 	}
+	if err := c.sweep(); err != nil {
+		return "", 0, err
+	}
 	u := &unpacker{blob: &cancelReader{ctx, r}, limit: limit}
 	out, err := c.store.Storage().PrepareStagedLayer(nil, u)
 	l := layer{staged: out}

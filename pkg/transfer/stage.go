@@ -58,6 +58,9 @@ func (c *Client) stage(ctx context.Context, sys *types.SystemContext, src types.
 	if _, ok := driver.(graphdriver.DriverWithDiffer); !ok {
 		return nil // vfs
 	}
+	if err := c.sweep(); err != nil {
+		return err
+	}
 	layers, err := c.plan(ctx, sys, src, chosen)
 	if err != nil || layers == nil {
 		return err
@@ -77,6 +80,17 @@ func (c *Client) stage(ctx context.Context, sys *types.SystemContext, src types.
 		}
 	}
 	return nil
+}
+
+// sweep removes, once and before the first layer of ours, what killed pulls
+// have left.
+func (c *Client) sweep() error {
+	if c.swept {
+		return nil
+	}
+	c.swept = true
+	_, err := c.store.CleanStaging()
+	return err
 }
 
 // plan lists the layers with their names in the store; nil when the image is

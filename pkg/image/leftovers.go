@@ -1,0 +1,143 @@
+package image
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/containers/storage"
+	"golang.org/x/sys/unix"
+)
+
+// What a killed pull, build or removal leaves, and who sees it:
+//
+//	staging directory without a live lock    CleanStaging
+//	layer directory no record names          CleanLeftovers (the store's own collection)
+//	layer with a record and no user          CleanLeftovers, once it is old: it may be
+//	                                         part of an image another program is making
+
+const (
+	// stagingGrace is the time between the making of a staging directory and
+	// of the lock in it, and then some.
+	stagingGrace = 5 * time.Second
+	// orphanAge is how long a layer may be without an image; containers/storage
+	// has the same in its own check.
+	orphanAge = 24 * time.Hour
+)
+
+// CleanStaging removes staging directories whose makers are dead and returns
+// their number. The locks are those of fcntl(2), which a process loses when it
+// closes any descriptor of the file: call it before this process stages
+// anything.
+func (s *Store) CleanStaging() (int, error) {
+	dirs, err := filepath.Glob(filepath.Join(s.paths.GraphRoot, s.paths.Driver, "staging", "*"))
+	if err != nil {
+		return 0, err
+	}
+	n := 0
+	for _, dir := range dirs {
+		dead, err := deadStaging(dir)
+		if err != nil {
+			return n, err
+		}
+		if !dead {
+			continue
+		}
+		if err := os.RemoveAll(dir); err != nil {
+			return n, fmt.Errorf("cannot remove what a killed pull left: %w", err)
+		}
+		n++
+	}
+	return n, nil
+}
+
+func deadStaging(dir string) (bool, error) {
+	st, err := os.Stat(dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return false, nil // its maker was done in the meantime
+	}
+	if err != nil || time.Since(st.ModTime()) < stagingGrace {
+		return false, err
+	}
+	f, err := os.OpenFile(filepath.Join(dir, "staging.lock"), os.O_RDWR, 0)
+	if errors.Is(err, fs.ErrNotExist) {
+		return true, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	defer f.Close()
+	lock := unix.Flock_t{Type: unix.F_WRLCK}
+	err = unix.FcntlFlock(f.Fd(), unix.F_SETLK, &lock)
+	return err == nil, nil
+}
+
+// Leftovers are layers nothing uses.
+type Leftovers struct {
+	Layers []string
+	Bytes  int64
+}
+
+// CleanLeftovers removes everything in the store that nothing accounts for.
+func (s *Store) CleanLeftovers() (Leftovers, error) {
+	var done Leftovers
+	if _, err := s.CleanStaging(); err != nil {
+		return done, err
+	}
+	if err := s.store.GarbageCollect(); err != nil {
+		return done, fmt.Errorf("cannot clean the image store: %w", err)
+	}
+	for {
+		// A layer that others stand on is free only when they are gone.
+		found, err := s.Orphans()
+		if err != nil {
+			return done, err
+		}
+		removed := 0
+		for _, l := range found {
+			if s.store.DeleteLayer(l.ID) == nil {
+				removed++
+				done.Layers = append(done.Layers, l.ID)
+				done.Bytes += l.Size
+			}
+		}
+		if removed == 0 {
+			return done, nil
+		}
+	}
+}
+
+// Orphans lists the layers that no image and no container uses and that are
+// too old to be part of one in the making.
+func (s *Store) Orphans() ([]Layer, error) {
+	snap, err := s.store.MultiList(storage.MultiListOptions{Images: true, Layers: true, Containers: true})
+	if err != nil {
+		return nil, readError(err)
+	}
+	layers := layersByID(snap.Layers)
+	used := map[string]bool{}
+	use := func(id string) {
+		for l := layers[id]; l != nil && !used[l.ID]; l = layers[l.Parent] {
+			used[l.ID] = true
+		}
+	}
+	for _, i := range snap.Images {
+		use(i.TopLayer)
+		for _, id := range i.MappedTopLayers {
+			use(id)
+		}
+	}
+	for _, c := range snap.Containers {
+		use(c.LayerID)
+	}
+	var out []Layer
+	for _, l := range snap.Layers {
+		if !used[l.ID] && !l.ReadOnly && time.Since(l.Created) > orphanAge {
+			out = append(out, Layer{ID: l.ID, Parent: l.Parent, Size: max(l.UncompressedSize, 0)})
+		}
+	}
+	return out, nil
+}
