@@ -15,9 +15,9 @@ import (
 	"strings"
 )
 
-// table is one function to write: its name, and the architecture of
+// table is one constant to write: its name, and the architecture of
 // golang.org/x/sys/unix it is made from.
-type table struct{ function, arch, comment string }
+type table struct{ constant, arch, comment string }
 
 func main() {
 	log.SetFlags(0)
@@ -27,8 +27,8 @@ func main() {
 	}
 	source := strings.TrimSpace(string(dir))
 	for goarch, tables := range map[string][]table{
-		"amd64": {{"nativeCall", "amd64", "x86_64"}, {"compatCall", "386", "i386"}},
-		"arm64": {{"nativeCall", "arm64", "aarch64"}, {"compatCall", "arm", "arm (EABI)"}},
+		"amd64": {{"nativeCalls", "amd64", "x86_64"}, {"compatCalls", "386", "i386"}},
+		"arm64": {{"nativeCalls", "arm64", "aarch64"}, {"compatCalls", "arm", "arm (EABI)"}},
 	} {
 		if err := write("syscalls_"+goarch+".go", source, tables); err != nil {
 			log.Fatal(err)
@@ -47,12 +47,11 @@ func write(file, source string, tables []table) error {
 		if t.arch == "arm" { // calls of that architecture alone, asm/unistd.h
 			calls = append(calls, [2]string{"breakpoint", "983041"}, [2]string{"cacheflush", "983042"}, [2]string{"set_tls", "983045"})
 		}
-		fmt.Fprintf(&b, "\n// %s is the number of a system call on %s, -1 if it has none there.\n", t.function, t.comment)
-		fmt.Fprintf(&b, "func %s(name string) int {\nswitch name {\n", t.function)
+		fmt.Fprintf(&b, "\n// %s are the system calls of %s: a name and a number per line.\nconst %s = `", t.constant, t.comment, t.constant)
 		for _, c := range calls {
-			fmt.Fprintf(&b, "case %q:\nreturn %s\n", c[0], c[1])
+			fmt.Fprintf(&b, "%s %s\n", c[0], c[1])
 		}
-		fmt.Fprintln(&b, "}\nreturn -1\n}")
+		fmt.Fprintln(&b, "`")
 	}
 	text, err := format.Source(b.Bytes())
 	if err != nil {

@@ -5,6 +5,8 @@ import (
 	"encoding/base64"
 	"encoding/binary"
 	"slices"
+	"strconv"
+	"strings"
 
 	rspec "github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
@@ -55,8 +57,8 @@ func compileFilter(s *rspec.LinuxSeccomp) []byte {
 	if !ok || nativeArch == 0 {
 		return nil
 	}
-	native, ok := spans(s, fallback, nativeCall)
-	compat, ok2 := spans(s, fallback, compatCall)
+	native, ok := spans(s, fallback, callNumbers(nativeCalls))
+	compat, ok2 := spans(s, fallback, callNumbers(compatCalls))
 	if !ok || !ok2 {
 		return nil
 	}
@@ -112,8 +114,20 @@ func returnValue(action rspec.LinuxSeccompAction, errno *uint) (uint32, bool) {
 	return 0, false
 }
 
+// callNumbers reads a table. Made when wanted: a map of the package's would be
+// built at every start of every command.
+func callNumbers(table string) map[string]uint32 {
+	numbers := make(map[string]uint32, 512)
+	for line := range strings.Lines(table) {
+		name, number, _ := strings.Cut(strings.TrimSuffix(line, "\n"), " ")
+		n, _ := strconv.ParseUint(number, 10, 32) // generated
+		numbers[name] = uint32(n)
+	}
+	return numbers
+}
+
 // spans gives every number a verdict, neighbours with the same one together.
-func spans(s *rspec.LinuxSeccomp, fallback uint32, number func(string) int) ([]span, bool) {
+func spans(s *rspec.LinuxSeccomp, fallback uint32, number map[string]uint32) ([]span, bool) {
 	verdicts := make(map[uint32]verdict, 512)
 	for _, rule := range s.Syscalls {
 		action, ok := returnValue(rule.Action, rule.ErrnoRet)
@@ -121,11 +135,11 @@ func spans(s *rspec.LinuxSeccomp, fallback uint32, number func(string) int) ([]s
 			return nil, false
 		}
 		for _, name := range rule.Names {
-			n := number(name)
-			if n < 0 {
+			n, exists := number[name]
+			if !exists {
 				continue
 			}
-			v, have := verdicts[uint32(n)]
+			v, have := verdicts[n]
 			switch {
 			case have && v.plain() && len(rule.Args) == 0 && v.action == action: // said twice
 			case have && (v.plain() || len(rule.Args) == 0):
@@ -135,7 +149,7 @@ func spans(s *rspec.LinuxSeccomp, fallback uint32, number func(string) int) ([]s
 			default:
 				v = verdict{append(v.conditional, rule), fallback}
 			}
-			verdicts[uint32(n)] = v
+			verdicts[n] = v
 		}
 	}
 	return joinSpans(verdicts, fallback), true

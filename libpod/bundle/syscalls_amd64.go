@@ -2,1708 +2,854 @@
 
 package bundle
 
-// nativeCall is the number of a system call on x86_64, -1 if it has none there.
-func nativeCall(name string) int {
-	switch name {
-	case "read":
-		return 0
-	case "write":
-		return 1
-	case "open":
-		return 2
-	case "close":
-		return 3
-	case "stat":
-		return 4
-	case "fstat":
-		return 5
-	case "lstat":
-		return 6
-	case "poll":
-		return 7
-	case "lseek":
-		return 8
-	case "mmap":
-		return 9
-	case "mprotect":
-		return 10
-	case "munmap":
-		return 11
-	case "brk":
-		return 12
-	case "rt_sigaction":
-		return 13
-	case "rt_sigprocmask":
-		return 14
-	case "rt_sigreturn":
-		return 15
-	case "ioctl":
-		return 16
-	case "pread64":
-		return 17
-	case "pwrite64":
-		return 18
-	case "readv":
-		return 19
-	case "writev":
-		return 20
-	case "access":
-		return 21
-	case "pipe":
-		return 22
-	case "select":
-		return 23
-	case "sched_yield":
-		return 24
-	case "mremap":
-		return 25
-	case "msync":
-		return 26
-	case "mincore":
-		return 27
-	case "madvise":
-		return 28
-	case "shmget":
-		return 29
-	case "shmat":
-		return 30
-	case "shmctl":
-		return 31
-	case "dup":
-		return 32
-	case "dup2":
-		return 33
-	case "pause":
-		return 34
-	case "nanosleep":
-		return 35
-	case "getitimer":
-		return 36
-	case "alarm":
-		return 37
-	case "setitimer":
-		return 38
-	case "getpid":
-		return 39
-	case "sendfile":
-		return 40
-	case "socket":
-		return 41
-	case "connect":
-		return 42
-	case "accept":
-		return 43
-	case "sendto":
-		return 44
-	case "recvfrom":
-		return 45
-	case "sendmsg":
-		return 46
-	case "recvmsg":
-		return 47
-	case "shutdown":
-		return 48
-	case "bind":
-		return 49
-	case "listen":
-		return 50
-	case "getsockname":
-		return 51
-	case "getpeername":
-		return 52
-	case "socketpair":
-		return 53
-	case "setsockopt":
-		return 54
-	case "getsockopt":
-		return 55
-	case "clone":
-		return 56
-	case "fork":
-		return 57
-	case "vfork":
-		return 58
-	case "execve":
-		return 59
-	case "exit":
-		return 60
-	case "wait4":
-		return 61
-	case "kill":
-		return 62
-	case "uname":
-		return 63
-	case "semget":
-		return 64
-	case "semop":
-		return 65
-	case "semctl":
-		return 66
-	case "shmdt":
-		return 67
-	case "msgget":
-		return 68
-	case "msgsnd":
-		return 69
-	case "msgrcv":
-		return 70
-	case "msgctl":
-		return 71
-	case "fcntl":
-		return 72
-	case "flock":
-		return 73
-	case "fsync":
-		return 74
-	case "fdatasync":
-		return 75
-	case "truncate":
-		return 76
-	case "ftruncate":
-		return 77
-	case "getdents":
-		return 78
-	case "getcwd":
-		return 79
-	case "chdir":
-		return 80
-	case "fchdir":
-		return 81
-	case "rename":
-		return 82
-	case "mkdir":
-		return 83
-	case "rmdir":
-		return 84
-	case "creat":
-		return 85
-	case "link":
-		return 86
-	case "unlink":
-		return 87
-	case "symlink":
-		return 88
-	case "readlink":
-		return 89
-	case "chmod":
-		return 90
-	case "fchmod":
-		return 91
-	case "chown":
-		return 92
-	case "fchown":
-		return 93
-	case "lchown":
-		return 94
-	case "umask":
-		return 95
-	case "gettimeofday":
-		return 96
-	case "getrlimit":
-		return 97
-	case "getrusage":
-		return 98
-	case "sysinfo":
-		return 99
-	case "times":
-		return 100
-	case "ptrace":
-		return 101
-	case "getuid":
-		return 102
-	case "syslog":
-		return 103
-	case "getgid":
-		return 104
-	case "setuid":
-		return 105
-	case "setgid":
-		return 106
-	case "geteuid":
-		return 107
-	case "getegid":
-		return 108
-	case "setpgid":
-		return 109
-	case "getppid":
-		return 110
-	case "getpgrp":
-		return 111
-	case "setsid":
-		return 112
-	case "setreuid":
-		return 113
-	case "setregid":
-		return 114
-	case "getgroups":
-		return 115
-	case "setgroups":
-		return 116
-	case "setresuid":
-		return 117
-	case "getresuid":
-		return 118
-	case "setresgid":
-		return 119
-	case "getresgid":
-		return 120
-	case "getpgid":
-		return 121
-	case "setfsuid":
-		return 122
-	case "setfsgid":
-		return 123
-	case "getsid":
-		return 124
-	case "capget":
-		return 125
-	case "capset":
-		return 126
-	case "rt_sigpending":
-		return 127
-	case "rt_sigtimedwait":
-		return 128
-	case "rt_sigqueueinfo":
-		return 129
-	case "rt_sigsuspend":
-		return 130
-	case "sigaltstack":
-		return 131
-	case "utime":
-		return 132
-	case "mknod":
-		return 133
-	case "uselib":
-		return 134
-	case "personality":
-		return 135
-	case "ustat":
-		return 136
-	case "statfs":
-		return 137
-	case "fstatfs":
-		return 138
-	case "sysfs":
-		return 139
-	case "getpriority":
-		return 140
-	case "setpriority":
-		return 141
-	case "sched_setparam":
-		return 142
-	case "sched_getparam":
-		return 143
-	case "sched_setscheduler":
-		return 144
-	case "sched_getscheduler":
-		return 145
-	case "sched_get_priority_max":
-		return 146
-	case "sched_get_priority_min":
-		return 147
-	case "sched_rr_get_interval":
-		return 148
-	case "mlock":
-		return 149
-	case "munlock":
-		return 150
-	case "mlockall":
-		return 151
-	case "munlockall":
-		return 152
-	case "vhangup":
-		return 153
-	case "modify_ldt":
-		return 154
-	case "pivot_root":
-		return 155
-	case "_sysctl":
-		return 156
-	case "prctl":
-		return 157
-	case "arch_prctl":
-		return 158
-	case "adjtimex":
-		return 159
-	case "setrlimit":
-		return 160
-	case "chroot":
-		return 161
-	case "sync":
-		return 162
-	case "acct":
-		return 163
-	case "settimeofday":
-		return 164
-	case "mount":
-		return 165
-	case "umount2":
-		return 166
-	case "swapon":
-		return 167
-	case "swapoff":
-		return 168
-	case "reboot":
-		return 169
-	case "sethostname":
-		return 170
-	case "setdomainname":
-		return 171
-	case "iopl":
-		return 172
-	case "ioperm":
-		return 173
-	case "create_module":
-		return 174
-	case "init_module":
-		return 175
-	case "delete_module":
-		return 176
-	case "get_kernel_syms":
-		return 177
-	case "query_module":
-		return 178
-	case "quotactl":
-		return 179
-	case "nfsservctl":
-		return 180
-	case "getpmsg":
-		return 181
-	case "putpmsg":
-		return 182
-	case "afs_syscall":
-		return 183
-	case "tuxcall":
-		return 184
-	case "security":
-		return 185
-	case "gettid":
-		return 186
-	case "readahead":
-		return 187
-	case "setxattr":
-		return 188
-	case "lsetxattr":
-		return 189
-	case "fsetxattr":
-		return 190
-	case "getxattr":
-		return 191
-	case "lgetxattr":
-		return 192
-	case "fgetxattr":
-		return 193
-	case "listxattr":
-		return 194
-	case "llistxattr":
-		return 195
-	case "flistxattr":
-		return 196
-	case "removexattr":
-		return 197
-	case "lremovexattr":
-		return 198
-	case "fremovexattr":
-		return 199
-	case "tkill":
-		return 200
-	case "time":
-		return 201
-	case "futex":
-		return 202
-	case "sched_setaffinity":
-		return 203
-	case "sched_getaffinity":
-		return 204
-	case "set_thread_area":
-		return 205
-	case "io_setup":
-		return 206
-	case "io_destroy":
-		return 207
-	case "io_getevents":
-		return 208
-	case "io_submit":
-		return 209
-	case "io_cancel":
-		return 210
-	case "get_thread_area":
-		return 211
-	case "lookup_dcookie":
-		return 212
-	case "epoll_create":
-		return 213
-	case "epoll_ctl_old":
-		return 214
-	case "epoll_wait_old":
-		return 215
-	case "remap_file_pages":
-		return 216
-	case "getdents64":
-		return 217
-	case "set_tid_address":
-		return 218
-	case "restart_syscall":
-		return 219
-	case "semtimedop":
-		return 220
-	case "fadvise64":
-		return 221
-	case "timer_create":
-		return 222
-	case "timer_settime":
-		return 223
-	case "timer_gettime":
-		return 224
-	case "timer_getoverrun":
-		return 225
-	case "timer_delete":
-		return 226
-	case "clock_settime":
-		return 227
-	case "clock_gettime":
-		return 228
-	case "clock_getres":
-		return 229
-	case "clock_nanosleep":
-		return 230
-	case "exit_group":
-		return 231
-	case "epoll_wait":
-		return 232
-	case "epoll_ctl":
-		return 233
-	case "tgkill":
-		return 234
-	case "utimes":
-		return 235
-	case "vserver":
-		return 236
-	case "mbind":
-		return 237
-	case "set_mempolicy":
-		return 238
-	case "get_mempolicy":
-		return 239
-	case "mq_open":
-		return 240
-	case "mq_unlink":
-		return 241
-	case "mq_timedsend":
-		return 242
-	case "mq_timedreceive":
-		return 243
-	case "mq_notify":
-		return 244
-	case "mq_getsetattr":
-		return 245
-	case "kexec_load":
-		return 246
-	case "waitid":
-		return 247
-	case "add_key":
-		return 248
-	case "request_key":
-		return 249
-	case "keyctl":
-		return 250
-	case "ioprio_set":
-		return 251
-	case "ioprio_get":
-		return 252
-	case "inotify_init":
-		return 253
-	case "inotify_add_watch":
-		return 254
-	case "inotify_rm_watch":
-		return 255
-	case "migrate_pages":
-		return 256
-	case "openat":
-		return 257
-	case "mkdirat":
-		return 258
-	case "mknodat":
-		return 259
-	case "fchownat":
-		return 260
-	case "futimesat":
-		return 261
-	case "newfstatat":
-		return 262
-	case "unlinkat":
-		return 263
-	case "renameat":
-		return 264
-	case "linkat":
-		return 265
-	case "symlinkat":
-		return 266
-	case "readlinkat":
-		return 267
-	case "fchmodat":
-		return 268
-	case "faccessat":
-		return 269
-	case "pselect6":
-		return 270
-	case "ppoll":
-		return 271
-	case "unshare":
-		return 272
-	case "set_robust_list":
-		return 273
-	case "get_robust_list":
-		return 274
-	case "splice":
-		return 275
-	case "tee":
-		return 276
-	case "sync_file_range":
-		return 277
-	case "vmsplice":
-		return 278
-	case "move_pages":
-		return 279
-	case "utimensat":
-		return 280
-	case "epoll_pwait":
-		return 281
-	case "signalfd":
-		return 282
-	case "timerfd_create":
-		return 283
-	case "eventfd":
-		return 284
-	case "fallocate":
-		return 285
-	case "timerfd_settime":
-		return 286
-	case "timerfd_gettime":
-		return 287
-	case "accept4":
-		return 288
-	case "signalfd4":
-		return 289
-	case "eventfd2":
-		return 290
-	case "epoll_create1":
-		return 291
-	case "dup3":
-		return 292
-	case "pipe2":
-		return 293
-	case "inotify_init1":
-		return 294
-	case "preadv":
-		return 295
-	case "pwritev":
-		return 296
-	case "rt_tgsigqueueinfo":
-		return 297
-	case "perf_event_open":
-		return 298
-	case "recvmmsg":
-		return 299
-	case "fanotify_init":
-		return 300
-	case "fanotify_mark":
-		return 301
-	case "prlimit64":
-		return 302
-	case "name_to_handle_at":
-		return 303
-	case "open_by_handle_at":
-		return 304
-	case "clock_adjtime":
-		return 305
-	case "syncfs":
-		return 306
-	case "sendmmsg":
-		return 307
-	case "setns":
-		return 308
-	case "getcpu":
-		return 309
-	case "process_vm_readv":
-		return 310
-	case "process_vm_writev":
-		return 311
-	case "kcmp":
-		return 312
-	case "finit_module":
-		return 313
-	case "sched_setattr":
-		return 314
-	case "sched_getattr":
-		return 315
-	case "renameat2":
-		return 316
-	case "seccomp":
-		return 317
-	case "getrandom":
-		return 318
-	case "memfd_create":
-		return 319
-	case "kexec_file_load":
-		return 320
-	case "bpf":
-		return 321
-	case "execveat":
-		return 322
-	case "userfaultfd":
-		return 323
-	case "membarrier":
-		return 324
-	case "mlock2":
-		return 325
-	case "copy_file_range":
-		return 326
-	case "preadv2":
-		return 327
-	case "pwritev2":
-		return 328
-	case "pkey_mprotect":
-		return 329
-	case "pkey_alloc":
-		return 330
-	case "pkey_free":
-		return 331
-	case "statx":
-		return 332
-	case "io_pgetevents":
-		return 333
-	case "rseq":
-		return 334
-	case "uretprobe":
-		return 335
-	case "uprobe":
-		return 336
-	case "pidfd_send_signal":
-		return 424
-	case "io_uring_setup":
-		return 425
-	case "io_uring_enter":
-		return 426
-	case "io_uring_register":
-		return 427
-	case "open_tree":
-		return 428
-	case "move_mount":
-		return 429
-	case "fsopen":
-		return 430
-	case "fsconfig":
-		return 431
-	case "fsmount":
-		return 432
-	case "fspick":
-		return 433
-	case "pidfd_open":
-		return 434
-	case "clone3":
-		return 435
-	case "close_range":
-		return 436
-	case "openat2":
-		return 437
-	case "pidfd_getfd":
-		return 438
-	case "faccessat2":
-		return 439
-	case "process_madvise":
-		return 440
-	case "epoll_pwait2":
-		return 441
-	case "mount_setattr":
-		return 442
-	case "quotactl_fd":
-		return 443
-	case "landlock_create_ruleset":
-		return 444
-	case "landlock_add_rule":
-		return 445
-	case "landlock_restrict_self":
-		return 446
-	case "memfd_secret":
-		return 447
-	case "process_mrelease":
-		return 448
-	case "futex_waitv":
-		return 449
-	case "set_mempolicy_home_node":
-		return 450
-	case "cachestat":
-		return 451
-	case "fchmodat2":
-		return 452
-	case "map_shadow_stack":
-		return 453
-	case "futex_wake":
-		return 454
-	case "futex_wait":
-		return 455
-	case "futex_requeue":
-		return 456
-	case "statmount":
-		return 457
-	case "listmount":
-		return 458
-	case "lsm_get_self_attr":
-		return 459
-	case "lsm_set_self_attr":
-		return 460
-	case "lsm_list_modules":
-		return 461
-	case "mseal":
-		return 462
-	case "setxattrat":
-		return 463
-	case "getxattrat":
-		return 464
-	case "listxattrat":
-		return 465
-	case "removexattrat":
-		return 466
-	case "open_tree_attr":
-		return 467
-	case "file_getattr":
-		return 468
-	case "file_setattr":
-		return 469
-	case "listns":
-		return 470
-	case "rseq_slice_yield":
-		return 471
-	}
-	return -1
-}
+// nativeCalls are the system calls of x86_64: a name and a number per line.
+const nativeCalls = `read 0
+write 1
+open 2
+close 3
+stat 4
+fstat 5
+lstat 6
+poll 7
+lseek 8
+mmap 9
+mprotect 10
+munmap 11
+brk 12
+rt_sigaction 13
+rt_sigprocmask 14
+rt_sigreturn 15
+ioctl 16
+pread64 17
+pwrite64 18
+readv 19
+writev 20
+access 21
+pipe 22
+select 23
+sched_yield 24
+mremap 25
+msync 26
+mincore 27
+madvise 28
+shmget 29
+shmat 30
+shmctl 31
+dup 32
+dup2 33
+pause 34
+nanosleep 35
+getitimer 36
+alarm 37
+setitimer 38
+getpid 39
+sendfile 40
+socket 41
+connect 42
+accept 43
+sendto 44
+recvfrom 45
+sendmsg 46
+recvmsg 47
+shutdown 48
+bind 49
+listen 50
+getsockname 51
+getpeername 52
+socketpair 53
+setsockopt 54
+getsockopt 55
+clone 56
+fork 57
+vfork 58
+execve 59
+exit 60
+wait4 61
+kill 62
+uname 63
+semget 64
+semop 65
+semctl 66
+shmdt 67
+msgget 68
+msgsnd 69
+msgrcv 70
+msgctl 71
+fcntl 72
+flock 73
+fsync 74
+fdatasync 75
+truncate 76
+ftruncate 77
+getdents 78
+getcwd 79
+chdir 80
+fchdir 81
+rename 82
+mkdir 83
+rmdir 84
+creat 85
+link 86
+unlink 87
+symlink 88
+readlink 89
+chmod 90
+fchmod 91
+chown 92
+fchown 93
+lchown 94
+umask 95
+gettimeofday 96
+getrlimit 97
+getrusage 98
+sysinfo 99
+times 100
+ptrace 101
+getuid 102
+syslog 103
+getgid 104
+setuid 105
+setgid 106
+geteuid 107
+getegid 108
+setpgid 109
+getppid 110
+getpgrp 111
+setsid 112
+setreuid 113
+setregid 114
+getgroups 115
+setgroups 116
+setresuid 117
+getresuid 118
+setresgid 119
+getresgid 120
+getpgid 121
+setfsuid 122
+setfsgid 123
+getsid 124
+capget 125
+capset 126
+rt_sigpending 127
+rt_sigtimedwait 128
+rt_sigqueueinfo 129
+rt_sigsuspend 130
+sigaltstack 131
+utime 132
+mknod 133
+uselib 134
+personality 135
+ustat 136
+statfs 137
+fstatfs 138
+sysfs 139
+getpriority 140
+setpriority 141
+sched_setparam 142
+sched_getparam 143
+sched_setscheduler 144
+sched_getscheduler 145
+sched_get_priority_max 146
+sched_get_priority_min 147
+sched_rr_get_interval 148
+mlock 149
+munlock 150
+mlockall 151
+munlockall 152
+vhangup 153
+modify_ldt 154
+pivot_root 155
+_sysctl 156
+prctl 157
+arch_prctl 158
+adjtimex 159
+setrlimit 160
+chroot 161
+sync 162
+acct 163
+settimeofday 164
+mount 165
+umount2 166
+swapon 167
+swapoff 168
+reboot 169
+sethostname 170
+setdomainname 171
+iopl 172
+ioperm 173
+create_module 174
+init_module 175
+delete_module 176
+get_kernel_syms 177
+query_module 178
+quotactl 179
+nfsservctl 180
+getpmsg 181
+putpmsg 182
+afs_syscall 183
+tuxcall 184
+security 185
+gettid 186
+readahead 187
+setxattr 188
+lsetxattr 189
+fsetxattr 190
+getxattr 191
+lgetxattr 192
+fgetxattr 193
+listxattr 194
+llistxattr 195
+flistxattr 196
+removexattr 197
+lremovexattr 198
+fremovexattr 199
+tkill 200
+time 201
+futex 202
+sched_setaffinity 203
+sched_getaffinity 204
+set_thread_area 205
+io_setup 206
+io_destroy 207
+io_getevents 208
+io_submit 209
+io_cancel 210
+get_thread_area 211
+lookup_dcookie 212
+epoll_create 213
+epoll_ctl_old 214
+epoll_wait_old 215
+remap_file_pages 216
+getdents64 217
+set_tid_address 218
+restart_syscall 219
+semtimedop 220
+fadvise64 221
+timer_create 222
+timer_settime 223
+timer_gettime 224
+timer_getoverrun 225
+timer_delete 226
+clock_settime 227
+clock_gettime 228
+clock_getres 229
+clock_nanosleep 230
+exit_group 231
+epoll_wait 232
+epoll_ctl 233
+tgkill 234
+utimes 235
+vserver 236
+mbind 237
+set_mempolicy 238
+get_mempolicy 239
+mq_open 240
+mq_unlink 241
+mq_timedsend 242
+mq_timedreceive 243
+mq_notify 244
+mq_getsetattr 245
+kexec_load 246
+waitid 247
+add_key 248
+request_key 249
+keyctl 250
+ioprio_set 251
+ioprio_get 252
+inotify_init 253
+inotify_add_watch 254
+inotify_rm_watch 255
+migrate_pages 256
+openat 257
+mkdirat 258
+mknodat 259
+fchownat 260
+futimesat 261
+newfstatat 262
+unlinkat 263
+renameat 264
+linkat 265
+symlinkat 266
+readlinkat 267
+fchmodat 268
+faccessat 269
+pselect6 270
+ppoll 271
+unshare 272
+set_robust_list 273
+get_robust_list 274
+splice 275
+tee 276
+sync_file_range 277
+vmsplice 278
+move_pages 279
+utimensat 280
+epoll_pwait 281
+signalfd 282
+timerfd_create 283
+eventfd 284
+fallocate 285
+timerfd_settime 286
+timerfd_gettime 287
+accept4 288
+signalfd4 289
+eventfd2 290
+epoll_create1 291
+dup3 292
+pipe2 293
+inotify_init1 294
+preadv 295
+pwritev 296
+rt_tgsigqueueinfo 297
+perf_event_open 298
+recvmmsg 299
+fanotify_init 300
+fanotify_mark 301
+prlimit64 302
+name_to_handle_at 303
+open_by_handle_at 304
+clock_adjtime 305
+syncfs 306
+sendmmsg 307
+setns 308
+getcpu 309
+process_vm_readv 310
+process_vm_writev 311
+kcmp 312
+finit_module 313
+sched_setattr 314
+sched_getattr 315
+renameat2 316
+seccomp 317
+getrandom 318
+memfd_create 319
+kexec_file_load 320
+bpf 321
+execveat 322
+userfaultfd 323
+membarrier 324
+mlock2 325
+copy_file_range 326
+preadv2 327
+pwritev2 328
+pkey_mprotect 329
+pkey_alloc 330
+pkey_free 331
+statx 332
+io_pgetevents 333
+rseq 334
+uretprobe 335
+uprobe 336
+pidfd_send_signal 424
+io_uring_setup 425
+io_uring_enter 426
+io_uring_register 427
+open_tree 428
+move_mount 429
+fsopen 430
+fsconfig 431
+fsmount 432
+fspick 433
+pidfd_open 434
+clone3 435
+close_range 436
+openat2 437
+pidfd_getfd 438
+faccessat2 439
+process_madvise 440
+epoll_pwait2 441
+mount_setattr 442
+quotactl_fd 443
+landlock_create_ruleset 444
+landlock_add_rule 445
+landlock_restrict_self 446
+memfd_secret 447
+process_mrelease 448
+futex_waitv 449
+set_mempolicy_home_node 450
+cachestat 451
+fchmodat2 452
+map_shadow_stack 453
+futex_wake 454
+futex_wait 455
+futex_requeue 456
+statmount 457
+listmount 458
+lsm_get_self_attr 459
+lsm_set_self_attr 460
+lsm_list_modules 461
+mseal 462
+setxattrat 463
+getxattrat 464
+listxattrat 465
+removexattrat 466
+open_tree_attr 467
+file_getattr 468
+file_setattr 469
+listns 470
+rseq_slice_yield 471
+`
 
-// compatCall is the number of a system call on i386, -1 if it has none there.
-func compatCall(name string) int {
-	switch name {
-	case "restart_syscall":
-		return 0
-	case "exit":
-		return 1
-	case "fork":
-		return 2
-	case "read":
-		return 3
-	case "write":
-		return 4
-	case "open":
-		return 5
-	case "close":
-		return 6
-	case "waitpid":
-		return 7
-	case "creat":
-		return 8
-	case "link":
-		return 9
-	case "unlink":
-		return 10
-	case "execve":
-		return 11
-	case "chdir":
-		return 12
-	case "time":
-		return 13
-	case "mknod":
-		return 14
-	case "chmod":
-		return 15
-	case "lchown":
-		return 16
-	case "break":
-		return 17
-	case "oldstat":
-		return 18
-	case "lseek":
-		return 19
-	case "getpid":
-		return 20
-	case "mount":
-		return 21
-	case "umount":
-		return 22
-	case "setuid":
-		return 23
-	case "getuid":
-		return 24
-	case "stime":
-		return 25
-	case "ptrace":
-		return 26
-	case "alarm":
-		return 27
-	case "oldfstat":
-		return 28
-	case "pause":
-		return 29
-	case "utime":
-		return 30
-	case "stty":
-		return 31
-	case "gtty":
-		return 32
-	case "access":
-		return 33
-	case "nice":
-		return 34
-	case "ftime":
-		return 35
-	case "sync":
-		return 36
-	case "kill":
-		return 37
-	case "rename":
-		return 38
-	case "mkdir":
-		return 39
-	case "rmdir":
-		return 40
-	case "dup":
-		return 41
-	case "pipe":
-		return 42
-	case "times":
-		return 43
-	case "prof":
-		return 44
-	case "brk":
-		return 45
-	case "setgid":
-		return 46
-	case "getgid":
-		return 47
-	case "signal":
-		return 48
-	case "geteuid":
-		return 49
-	case "getegid":
-		return 50
-	case "acct":
-		return 51
-	case "umount2":
-		return 52
-	case "lock":
-		return 53
-	case "ioctl":
-		return 54
-	case "fcntl":
-		return 55
-	case "mpx":
-		return 56
-	case "setpgid":
-		return 57
-	case "ulimit":
-		return 58
-	case "oldolduname":
-		return 59
-	case "umask":
-		return 60
-	case "chroot":
-		return 61
-	case "ustat":
-		return 62
-	case "dup2":
-		return 63
-	case "getppid":
-		return 64
-	case "getpgrp":
-		return 65
-	case "setsid":
-		return 66
-	case "sigaction":
-		return 67
-	case "sgetmask":
-		return 68
-	case "ssetmask":
-		return 69
-	case "setreuid":
-		return 70
-	case "setregid":
-		return 71
-	case "sigsuspend":
-		return 72
-	case "sigpending":
-		return 73
-	case "sethostname":
-		return 74
-	case "setrlimit":
-		return 75
-	case "getrlimit":
-		return 76
-	case "getrusage":
-		return 77
-	case "gettimeofday":
-		return 78
-	case "settimeofday":
-		return 79
-	case "getgroups":
-		return 80
-	case "setgroups":
-		return 81
-	case "select":
-		return 82
-	case "symlink":
-		return 83
-	case "oldlstat":
-		return 84
-	case "readlink":
-		return 85
-	case "uselib":
-		return 86
-	case "swapon":
-		return 87
-	case "reboot":
-		return 88
-	case "readdir":
-		return 89
-	case "mmap":
-		return 90
-	case "munmap":
-		return 91
-	case "truncate":
-		return 92
-	case "ftruncate":
-		return 93
-	case "fchmod":
-		return 94
-	case "fchown":
-		return 95
-	case "getpriority":
-		return 96
-	case "setpriority":
-		return 97
-	case "profil":
-		return 98
-	case "statfs":
-		return 99
-	case "fstatfs":
-		return 100
-	case "ioperm":
-		return 101
-	case "socketcall":
-		return 102
-	case "syslog":
-		return 103
-	case "setitimer":
-		return 104
-	case "getitimer":
-		return 105
-	case "stat":
-		return 106
-	case "lstat":
-		return 107
-	case "fstat":
-		return 108
-	case "olduname":
-		return 109
-	case "iopl":
-		return 110
-	case "vhangup":
-		return 111
-	case "idle":
-		return 112
-	case "vm86old":
-		return 113
-	case "wait4":
-		return 114
-	case "swapoff":
-		return 115
-	case "sysinfo":
-		return 116
-	case "ipc":
-		return 117
-	case "fsync":
-		return 118
-	case "sigreturn":
-		return 119
-	case "clone":
-		return 120
-	case "setdomainname":
-		return 121
-	case "uname":
-		return 122
-	case "modify_ldt":
-		return 123
-	case "adjtimex":
-		return 124
-	case "mprotect":
-		return 125
-	case "sigprocmask":
-		return 126
-	case "create_module":
-		return 127
-	case "init_module":
-		return 128
-	case "delete_module":
-		return 129
-	case "get_kernel_syms":
-		return 130
-	case "quotactl":
-		return 131
-	case "getpgid":
-		return 132
-	case "fchdir":
-		return 133
-	case "bdflush":
-		return 134
-	case "sysfs":
-		return 135
-	case "personality":
-		return 136
-	case "afs_syscall":
-		return 137
-	case "setfsuid":
-		return 138
-	case "setfsgid":
-		return 139
-	case "_llseek":
-		return 140
-	case "getdents":
-		return 141
-	case "_newselect":
-		return 142
-	case "flock":
-		return 143
-	case "msync":
-		return 144
-	case "readv":
-		return 145
-	case "writev":
-		return 146
-	case "getsid":
-		return 147
-	case "fdatasync":
-		return 148
-	case "_sysctl":
-		return 149
-	case "mlock":
-		return 150
-	case "munlock":
-		return 151
-	case "mlockall":
-		return 152
-	case "munlockall":
-		return 153
-	case "sched_setparam":
-		return 154
-	case "sched_getparam":
-		return 155
-	case "sched_setscheduler":
-		return 156
-	case "sched_getscheduler":
-		return 157
-	case "sched_yield":
-		return 158
-	case "sched_get_priority_max":
-		return 159
-	case "sched_get_priority_min":
-		return 160
-	case "sched_rr_get_interval":
-		return 161
-	case "nanosleep":
-		return 162
-	case "mremap":
-		return 163
-	case "setresuid":
-		return 164
-	case "getresuid":
-		return 165
-	case "vm86":
-		return 166
-	case "query_module":
-		return 167
-	case "poll":
-		return 168
-	case "nfsservctl":
-		return 169
-	case "setresgid":
-		return 170
-	case "getresgid":
-		return 171
-	case "prctl":
-		return 172
-	case "rt_sigreturn":
-		return 173
-	case "rt_sigaction":
-		return 174
-	case "rt_sigprocmask":
-		return 175
-	case "rt_sigpending":
-		return 176
-	case "rt_sigtimedwait":
-		return 177
-	case "rt_sigqueueinfo":
-		return 178
-	case "rt_sigsuspend":
-		return 179
-	case "pread64":
-		return 180
-	case "pwrite64":
-		return 181
-	case "chown":
-		return 182
-	case "getcwd":
-		return 183
-	case "capget":
-		return 184
-	case "capset":
-		return 185
-	case "sigaltstack":
-		return 186
-	case "sendfile":
-		return 187
-	case "getpmsg":
-		return 188
-	case "putpmsg":
-		return 189
-	case "vfork":
-		return 190
-	case "ugetrlimit":
-		return 191
-	case "mmap2":
-		return 192
-	case "truncate64":
-		return 193
-	case "ftruncate64":
-		return 194
-	case "stat64":
-		return 195
-	case "lstat64":
-		return 196
-	case "fstat64":
-		return 197
-	case "lchown32":
-		return 198
-	case "getuid32":
-		return 199
-	case "getgid32":
-		return 200
-	case "geteuid32":
-		return 201
-	case "getegid32":
-		return 202
-	case "setreuid32":
-		return 203
-	case "setregid32":
-		return 204
-	case "getgroups32":
-		return 205
-	case "setgroups32":
-		return 206
-	case "fchown32":
-		return 207
-	case "setresuid32":
-		return 208
-	case "getresuid32":
-		return 209
-	case "setresgid32":
-		return 210
-	case "getresgid32":
-		return 211
-	case "chown32":
-		return 212
-	case "setuid32":
-		return 213
-	case "setgid32":
-		return 214
-	case "setfsuid32":
-		return 215
-	case "setfsgid32":
-		return 216
-	case "pivot_root":
-		return 217
-	case "mincore":
-		return 218
-	case "madvise":
-		return 219
-	case "getdents64":
-		return 220
-	case "fcntl64":
-		return 221
-	case "gettid":
-		return 224
-	case "readahead":
-		return 225
-	case "setxattr":
-		return 226
-	case "lsetxattr":
-		return 227
-	case "fsetxattr":
-		return 228
-	case "getxattr":
-		return 229
-	case "lgetxattr":
-		return 230
-	case "fgetxattr":
-		return 231
-	case "listxattr":
-		return 232
-	case "llistxattr":
-		return 233
-	case "flistxattr":
-		return 234
-	case "removexattr":
-		return 235
-	case "lremovexattr":
-		return 236
-	case "fremovexattr":
-		return 237
-	case "tkill":
-		return 238
-	case "sendfile64":
-		return 239
-	case "futex":
-		return 240
-	case "sched_setaffinity":
-		return 241
-	case "sched_getaffinity":
-		return 242
-	case "set_thread_area":
-		return 243
-	case "get_thread_area":
-		return 244
-	case "io_setup":
-		return 245
-	case "io_destroy":
-		return 246
-	case "io_getevents":
-		return 247
-	case "io_submit":
-		return 248
-	case "io_cancel":
-		return 249
-	case "fadvise64":
-		return 250
-	case "exit_group":
-		return 252
-	case "lookup_dcookie":
-		return 253
-	case "epoll_create":
-		return 254
-	case "epoll_ctl":
-		return 255
-	case "epoll_wait":
-		return 256
-	case "remap_file_pages":
-		return 257
-	case "set_tid_address":
-		return 258
-	case "timer_create":
-		return 259
-	case "timer_settime":
-		return 260
-	case "timer_gettime":
-		return 261
-	case "timer_getoverrun":
-		return 262
-	case "timer_delete":
-		return 263
-	case "clock_settime":
-		return 264
-	case "clock_gettime":
-		return 265
-	case "clock_getres":
-		return 266
-	case "clock_nanosleep":
-		return 267
-	case "statfs64":
-		return 268
-	case "fstatfs64":
-		return 269
-	case "tgkill":
-		return 270
-	case "utimes":
-		return 271
-	case "fadvise64_64":
-		return 272
-	case "vserver":
-		return 273
-	case "mbind":
-		return 274
-	case "get_mempolicy":
-		return 275
-	case "set_mempolicy":
-		return 276
-	case "mq_open":
-		return 277
-	case "mq_unlink":
-		return 278
-	case "mq_timedsend":
-		return 279
-	case "mq_timedreceive":
-		return 280
-	case "mq_notify":
-		return 281
-	case "mq_getsetattr":
-		return 282
-	case "kexec_load":
-		return 283
-	case "waitid":
-		return 284
-	case "add_key":
-		return 286
-	case "request_key":
-		return 287
-	case "keyctl":
-		return 288
-	case "ioprio_set":
-		return 289
-	case "ioprio_get":
-		return 290
-	case "inotify_init":
-		return 291
-	case "inotify_add_watch":
-		return 292
-	case "inotify_rm_watch":
-		return 293
-	case "migrate_pages":
-		return 294
-	case "openat":
-		return 295
-	case "mkdirat":
-		return 296
-	case "mknodat":
-		return 297
-	case "fchownat":
-		return 298
-	case "futimesat":
-		return 299
-	case "fstatat64":
-		return 300
-	case "unlinkat":
-		return 301
-	case "renameat":
-		return 302
-	case "linkat":
-		return 303
-	case "symlinkat":
-		return 304
-	case "readlinkat":
-		return 305
-	case "fchmodat":
-		return 306
-	case "faccessat":
-		return 307
-	case "pselect6":
-		return 308
-	case "ppoll":
-		return 309
-	case "unshare":
-		return 310
-	case "set_robust_list":
-		return 311
-	case "get_robust_list":
-		return 312
-	case "splice":
-		return 313
-	case "sync_file_range":
-		return 314
-	case "tee":
-		return 315
-	case "vmsplice":
-		return 316
-	case "move_pages":
-		return 317
-	case "getcpu":
-		return 318
-	case "epoll_pwait":
-		return 319
-	case "utimensat":
-		return 320
-	case "signalfd":
-		return 321
-	case "timerfd_create":
-		return 322
-	case "eventfd":
-		return 323
-	case "fallocate":
-		return 324
-	case "timerfd_settime":
-		return 325
-	case "timerfd_gettime":
-		return 326
-	case "signalfd4":
-		return 327
-	case "eventfd2":
-		return 328
-	case "epoll_create1":
-		return 329
-	case "dup3":
-		return 330
-	case "pipe2":
-		return 331
-	case "inotify_init1":
-		return 332
-	case "preadv":
-		return 333
-	case "pwritev":
-		return 334
-	case "rt_tgsigqueueinfo":
-		return 335
-	case "perf_event_open":
-		return 336
-	case "recvmmsg":
-		return 337
-	case "fanotify_init":
-		return 338
-	case "fanotify_mark":
-		return 339
-	case "prlimit64":
-		return 340
-	case "name_to_handle_at":
-		return 341
-	case "open_by_handle_at":
-		return 342
-	case "clock_adjtime":
-		return 343
-	case "syncfs":
-		return 344
-	case "sendmmsg":
-		return 345
-	case "setns":
-		return 346
-	case "process_vm_readv":
-		return 347
-	case "process_vm_writev":
-		return 348
-	case "kcmp":
-		return 349
-	case "finit_module":
-		return 350
-	case "sched_setattr":
-		return 351
-	case "sched_getattr":
-		return 352
-	case "renameat2":
-		return 353
-	case "seccomp":
-		return 354
-	case "getrandom":
-		return 355
-	case "memfd_create":
-		return 356
-	case "bpf":
-		return 357
-	case "execveat":
-		return 358
-	case "socket":
-		return 359
-	case "socketpair":
-		return 360
-	case "bind":
-		return 361
-	case "connect":
-		return 362
-	case "listen":
-		return 363
-	case "accept4":
-		return 364
-	case "getsockopt":
-		return 365
-	case "setsockopt":
-		return 366
-	case "getsockname":
-		return 367
-	case "getpeername":
-		return 368
-	case "sendto":
-		return 369
-	case "sendmsg":
-		return 370
-	case "recvfrom":
-		return 371
-	case "recvmsg":
-		return 372
-	case "shutdown":
-		return 373
-	case "userfaultfd":
-		return 374
-	case "membarrier":
-		return 375
-	case "mlock2":
-		return 376
-	case "copy_file_range":
-		return 377
-	case "preadv2":
-		return 378
-	case "pwritev2":
-		return 379
-	case "pkey_mprotect":
-		return 380
-	case "pkey_alloc":
-		return 381
-	case "pkey_free":
-		return 382
-	case "statx":
-		return 383
-	case "arch_prctl":
-		return 384
-	case "io_pgetevents":
-		return 385
-	case "rseq":
-		return 386
-	case "semget":
-		return 393
-	case "semctl":
-		return 394
-	case "shmget":
-		return 395
-	case "shmctl":
-		return 396
-	case "shmat":
-		return 397
-	case "shmdt":
-		return 398
-	case "msgget":
-		return 399
-	case "msgsnd":
-		return 400
-	case "msgrcv":
-		return 401
-	case "msgctl":
-		return 402
-	case "clock_gettime64":
-		return 403
-	case "clock_settime64":
-		return 404
-	case "clock_adjtime64":
-		return 405
-	case "clock_getres_time64":
-		return 406
-	case "clock_nanosleep_time64":
-		return 407
-	case "timer_gettime64":
-		return 408
-	case "timer_settime64":
-		return 409
-	case "timerfd_gettime64":
-		return 410
-	case "timerfd_settime64":
-		return 411
-	case "utimensat_time64":
-		return 412
-	case "pselect6_time64":
-		return 413
-	case "ppoll_time64":
-		return 414
-	case "io_pgetevents_time64":
-		return 416
-	case "recvmmsg_time64":
-		return 417
-	case "mq_timedsend_time64":
-		return 418
-	case "mq_timedreceive_time64":
-		return 419
-	case "semtimedop_time64":
-		return 420
-	case "rt_sigtimedwait_time64":
-		return 421
-	case "futex_time64":
-		return 422
-	case "sched_rr_get_interval_time64":
-		return 423
-	case "pidfd_send_signal":
-		return 424
-	case "io_uring_setup":
-		return 425
-	case "io_uring_enter":
-		return 426
-	case "io_uring_register":
-		return 427
-	case "open_tree":
-		return 428
-	case "move_mount":
-		return 429
-	case "fsopen":
-		return 430
-	case "fsconfig":
-		return 431
-	case "fsmount":
-		return 432
-	case "fspick":
-		return 433
-	case "pidfd_open":
-		return 434
-	case "clone3":
-		return 435
-	case "close_range":
-		return 436
-	case "openat2":
-		return 437
-	case "pidfd_getfd":
-		return 438
-	case "faccessat2":
-		return 439
-	case "process_madvise":
-		return 440
-	case "epoll_pwait2":
-		return 441
-	case "mount_setattr":
-		return 442
-	case "quotactl_fd":
-		return 443
-	case "landlock_create_ruleset":
-		return 444
-	case "landlock_add_rule":
-		return 445
-	case "landlock_restrict_self":
-		return 446
-	case "memfd_secret":
-		return 447
-	case "process_mrelease":
-		return 448
-	case "futex_waitv":
-		return 449
-	case "set_mempolicy_home_node":
-		return 450
-	case "cachestat":
-		return 451
-	case "fchmodat2":
-		return 452
-	case "map_shadow_stack":
-		return 453
-	case "futex_wake":
-		return 454
-	case "futex_wait":
-		return 455
-	case "futex_requeue":
-		return 456
-	case "statmount":
-		return 457
-	case "listmount":
-		return 458
-	case "lsm_get_self_attr":
-		return 459
-	case "lsm_set_self_attr":
-		return 460
-	case "lsm_list_modules":
-		return 461
-	case "mseal":
-		return 462
-	case "setxattrat":
-		return 463
-	case "getxattrat":
-		return 464
-	case "listxattrat":
-		return 465
-	case "removexattrat":
-		return 466
-	case "open_tree_attr":
-		return 467
-	case "file_getattr":
-		return 468
-	case "file_setattr":
-		return 469
-	case "listns":
-		return 470
-	case "rseq_slice_yield":
-		return 471
-	}
-	return -1
-}
+// compatCalls are the system calls of i386: a name and a number per line.
+const compatCalls = `restart_syscall 0
+exit 1
+fork 2
+read 3
+write 4
+open 5
+close 6
+waitpid 7
+creat 8
+link 9
+unlink 10
+execve 11
+chdir 12
+time 13
+mknod 14
+chmod 15
+lchown 16
+break 17
+oldstat 18
+lseek 19
+getpid 20
+mount 21
+umount 22
+setuid 23
+getuid 24
+stime 25
+ptrace 26
+alarm 27
+oldfstat 28
+pause 29
+utime 30
+stty 31
+gtty 32
+access 33
+nice 34
+ftime 35
+sync 36
+kill 37
+rename 38
+mkdir 39
+rmdir 40
+dup 41
+pipe 42
+times 43
+prof 44
+brk 45
+setgid 46
+getgid 47
+signal 48
+geteuid 49
+getegid 50
+acct 51
+umount2 52
+lock 53
+ioctl 54
+fcntl 55
+mpx 56
+setpgid 57
+ulimit 58
+oldolduname 59
+umask 60
+chroot 61
+ustat 62
+dup2 63
+getppid 64
+getpgrp 65
+setsid 66
+sigaction 67
+sgetmask 68
+ssetmask 69
+setreuid 70
+setregid 71
+sigsuspend 72
+sigpending 73
+sethostname 74
+setrlimit 75
+getrlimit 76
+getrusage 77
+gettimeofday 78
+settimeofday 79
+getgroups 80
+setgroups 81
+select 82
+symlink 83
+oldlstat 84
+readlink 85
+uselib 86
+swapon 87
+reboot 88
+readdir 89
+mmap 90
+munmap 91
+truncate 92
+ftruncate 93
+fchmod 94
+fchown 95
+getpriority 96
+setpriority 97
+profil 98
+statfs 99
+fstatfs 100
+ioperm 101
+socketcall 102
+syslog 103
+setitimer 104
+getitimer 105
+stat 106
+lstat 107
+fstat 108
+olduname 109
+iopl 110
+vhangup 111
+idle 112
+vm86old 113
+wait4 114
+swapoff 115
+sysinfo 116
+ipc 117
+fsync 118
+sigreturn 119
+clone 120
+setdomainname 121
+uname 122
+modify_ldt 123
+adjtimex 124
+mprotect 125
+sigprocmask 126
+create_module 127
+init_module 128
+delete_module 129
+get_kernel_syms 130
+quotactl 131
+getpgid 132
+fchdir 133
+bdflush 134
+sysfs 135
+personality 136
+afs_syscall 137
+setfsuid 138
+setfsgid 139
+_llseek 140
+getdents 141
+_newselect 142
+flock 143
+msync 144
+readv 145
+writev 146
+getsid 147
+fdatasync 148
+_sysctl 149
+mlock 150
+munlock 151
+mlockall 152
+munlockall 153
+sched_setparam 154
+sched_getparam 155
+sched_setscheduler 156
+sched_getscheduler 157
+sched_yield 158
+sched_get_priority_max 159
+sched_get_priority_min 160
+sched_rr_get_interval 161
+nanosleep 162
+mremap 163
+setresuid 164
+getresuid 165
+vm86 166
+query_module 167
+poll 168
+nfsservctl 169
+setresgid 170
+getresgid 171
+prctl 172
+rt_sigreturn 173
+rt_sigaction 174
+rt_sigprocmask 175
+rt_sigpending 176
+rt_sigtimedwait 177
+rt_sigqueueinfo 178
+rt_sigsuspend 179
+pread64 180
+pwrite64 181
+chown 182
+getcwd 183
+capget 184
+capset 185
+sigaltstack 186
+sendfile 187
+getpmsg 188
+putpmsg 189
+vfork 190
+ugetrlimit 191
+mmap2 192
+truncate64 193
+ftruncate64 194
+stat64 195
+lstat64 196
+fstat64 197
+lchown32 198
+getuid32 199
+getgid32 200
+geteuid32 201
+getegid32 202
+setreuid32 203
+setregid32 204
+getgroups32 205
+setgroups32 206
+fchown32 207
+setresuid32 208
+getresuid32 209
+setresgid32 210
+getresgid32 211
+chown32 212
+setuid32 213
+setgid32 214
+setfsuid32 215
+setfsgid32 216
+pivot_root 217
+mincore 218
+madvise 219
+getdents64 220
+fcntl64 221
+gettid 224
+readahead 225
+setxattr 226
+lsetxattr 227
+fsetxattr 228
+getxattr 229
+lgetxattr 230
+fgetxattr 231
+listxattr 232
+llistxattr 233
+flistxattr 234
+removexattr 235
+lremovexattr 236
+fremovexattr 237
+tkill 238
+sendfile64 239
+futex 240
+sched_setaffinity 241
+sched_getaffinity 242
+set_thread_area 243
+get_thread_area 244
+io_setup 245
+io_destroy 246
+io_getevents 247
+io_submit 248
+io_cancel 249
+fadvise64 250
+exit_group 252
+lookup_dcookie 253
+epoll_create 254
+epoll_ctl 255
+epoll_wait 256
+remap_file_pages 257
+set_tid_address 258
+timer_create 259
+timer_settime 260
+timer_gettime 261
+timer_getoverrun 262
+timer_delete 263
+clock_settime 264
+clock_gettime 265
+clock_getres 266
+clock_nanosleep 267
+statfs64 268
+fstatfs64 269
+tgkill 270
+utimes 271
+fadvise64_64 272
+vserver 273
+mbind 274
+get_mempolicy 275
+set_mempolicy 276
+mq_open 277
+mq_unlink 278
+mq_timedsend 279
+mq_timedreceive 280
+mq_notify 281
+mq_getsetattr 282
+kexec_load 283
+waitid 284
+add_key 286
+request_key 287
+keyctl 288
+ioprio_set 289
+ioprio_get 290
+inotify_init 291
+inotify_add_watch 292
+inotify_rm_watch 293
+migrate_pages 294
+openat 295
+mkdirat 296
+mknodat 297
+fchownat 298
+futimesat 299
+fstatat64 300
+unlinkat 301
+renameat 302
+linkat 303
+symlinkat 304
+readlinkat 305
+fchmodat 306
+faccessat 307
+pselect6 308
+ppoll 309
+unshare 310
+set_robust_list 311
+get_robust_list 312
+splice 313
+sync_file_range 314
+tee 315
+vmsplice 316
+move_pages 317
+getcpu 318
+epoll_pwait 319
+utimensat 320
+signalfd 321
+timerfd_create 322
+eventfd 323
+fallocate 324
+timerfd_settime 325
+timerfd_gettime 326
+signalfd4 327
+eventfd2 328
+epoll_create1 329
+dup3 330
+pipe2 331
+inotify_init1 332
+preadv 333
+pwritev 334
+rt_tgsigqueueinfo 335
+perf_event_open 336
+recvmmsg 337
+fanotify_init 338
+fanotify_mark 339
+prlimit64 340
+name_to_handle_at 341
+open_by_handle_at 342
+clock_adjtime 343
+syncfs 344
+sendmmsg 345
+setns 346
+process_vm_readv 347
+process_vm_writev 348
+kcmp 349
+finit_module 350
+sched_setattr 351
+sched_getattr 352
+renameat2 353
+seccomp 354
+getrandom 355
+memfd_create 356
+bpf 357
+execveat 358
+socket 359
+socketpair 360
+bind 361
+connect 362
+listen 363
+accept4 364
+getsockopt 365
+setsockopt 366
+getsockname 367
+getpeername 368
+sendto 369
+sendmsg 370
+recvfrom 371
+recvmsg 372
+shutdown 373
+userfaultfd 374
+membarrier 375
+mlock2 376
+copy_file_range 377
+preadv2 378
+pwritev2 379
+pkey_mprotect 380
+pkey_alloc 381
+pkey_free 382
+statx 383
+arch_prctl 384
+io_pgetevents 385
+rseq 386
+semget 393
+semctl 394
+shmget 395
+shmctl 396
+shmat 397
+shmdt 398
+msgget 399
+msgsnd 400
+msgrcv 401
+msgctl 402
+clock_gettime64 403
+clock_settime64 404
+clock_adjtime64 405
+clock_getres_time64 406
+clock_nanosleep_time64 407
+timer_gettime64 408
+timer_settime64 409
+timerfd_gettime64 410
+timerfd_settime64 411
+utimensat_time64 412
+pselect6_time64 413
+ppoll_time64 414
+io_pgetevents_time64 416
+recvmmsg_time64 417
+mq_timedsend_time64 418
+mq_timedreceive_time64 419
+semtimedop_time64 420
+rt_sigtimedwait_time64 421
+futex_time64 422
+sched_rr_get_interval_time64 423
+pidfd_send_signal 424
+io_uring_setup 425
+io_uring_enter 426
+io_uring_register 427
+open_tree 428
+move_mount 429
+fsopen 430
+fsconfig 431
+fsmount 432
+fspick 433
+pidfd_open 434
+clone3 435
+close_range 436
+openat2 437
+pidfd_getfd 438
+faccessat2 439
+process_madvise 440
+epoll_pwait2 441
+mount_setattr 442
+quotactl_fd 443
+landlock_create_ruleset 444
+landlock_add_rule 445
+landlock_restrict_self 446
+memfd_secret 447
+process_mrelease 448
+futex_waitv 449
+set_mempolicy_home_node 450
+cachestat 451
+fchmodat2 452
+map_shadow_stack 453
+futex_wake 454
+futex_wait 455
+futex_requeue 456
+statmount 457
+listmount 458
+lsm_get_self_attr 459
+lsm_set_self_attr 460
+lsm_list_modules 461
+mseal 462
+setxattrat 463
+getxattrat 464
+listxattrat 465
+removexattrat 466
+open_tree_attr 467
+file_getattr 468
+file_setattr 469
+listns 470
+rseq_slice_yield 471
+`

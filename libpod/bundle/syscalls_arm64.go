@@ -2,1528 +2,764 @@
 
 package bundle
 
-// nativeCall is the number of a system call on aarch64, -1 if it has none there.
-func nativeCall(name string) int {
-	switch name {
-	case "io_setup":
-		return 0
-	case "io_destroy":
-		return 1
-	case "io_submit":
-		return 2
-	case "io_cancel":
-		return 3
-	case "io_getevents":
-		return 4
-	case "setxattr":
-		return 5
-	case "lsetxattr":
-		return 6
-	case "fsetxattr":
-		return 7
-	case "getxattr":
-		return 8
-	case "lgetxattr":
-		return 9
-	case "fgetxattr":
-		return 10
-	case "listxattr":
-		return 11
-	case "llistxattr":
-		return 12
-	case "flistxattr":
-		return 13
-	case "removexattr":
-		return 14
-	case "lremovexattr":
-		return 15
-	case "fremovexattr":
-		return 16
-	case "getcwd":
-		return 17
-	case "lookup_dcookie":
-		return 18
-	case "eventfd2":
-		return 19
-	case "epoll_create1":
-		return 20
-	case "epoll_ctl":
-		return 21
-	case "epoll_pwait":
-		return 22
-	case "dup":
-		return 23
-	case "dup3":
-		return 24
-	case "fcntl":
-		return 25
-	case "inotify_init1":
-		return 26
-	case "inotify_add_watch":
-		return 27
-	case "inotify_rm_watch":
-		return 28
-	case "ioctl":
-		return 29
-	case "ioprio_set":
-		return 30
-	case "ioprio_get":
-		return 31
-	case "flock":
-		return 32
-	case "mknodat":
-		return 33
-	case "mkdirat":
-		return 34
-	case "unlinkat":
-		return 35
-	case "symlinkat":
-		return 36
-	case "linkat":
-		return 37
-	case "renameat":
-		return 38
-	case "umount2":
-		return 39
-	case "mount":
-		return 40
-	case "pivot_root":
-		return 41
-	case "nfsservctl":
-		return 42
-	case "statfs":
-		return 43
-	case "fstatfs":
-		return 44
-	case "truncate":
-		return 45
-	case "ftruncate":
-		return 46
-	case "fallocate":
-		return 47
-	case "faccessat":
-		return 48
-	case "chdir":
-		return 49
-	case "fchdir":
-		return 50
-	case "chroot":
-		return 51
-	case "fchmod":
-		return 52
-	case "fchmodat":
-		return 53
-	case "fchownat":
-		return 54
-	case "fchown":
-		return 55
-	case "openat":
-		return 56
-	case "close":
-		return 57
-	case "vhangup":
-		return 58
-	case "pipe2":
-		return 59
-	case "quotactl":
-		return 60
-	case "getdents64":
-		return 61
-	case "lseek":
-		return 62
-	case "read":
-		return 63
-	case "write":
-		return 64
-	case "readv":
-		return 65
-	case "writev":
-		return 66
-	case "pread64":
-		return 67
-	case "pwrite64":
-		return 68
-	case "preadv":
-		return 69
-	case "pwritev":
-		return 70
-	case "sendfile":
-		return 71
-	case "pselect6":
-		return 72
-	case "ppoll":
-		return 73
-	case "signalfd4":
-		return 74
-	case "vmsplice":
-		return 75
-	case "splice":
-		return 76
-	case "tee":
-		return 77
-	case "readlinkat":
-		return 78
-	case "newfstatat":
-		return 79
-	case "fstat":
-		return 80
-	case "sync":
-		return 81
-	case "fsync":
-		return 82
-	case "fdatasync":
-		return 83
-	case "sync_file_range":
-		return 84
-	case "timerfd_create":
-		return 85
-	case "timerfd_settime":
-		return 86
-	case "timerfd_gettime":
-		return 87
-	case "utimensat":
-		return 88
-	case "acct":
-		return 89
-	case "capget":
-		return 90
-	case "capset":
-		return 91
-	case "personality":
-		return 92
-	case "exit":
-		return 93
-	case "exit_group":
-		return 94
-	case "waitid":
-		return 95
-	case "set_tid_address":
-		return 96
-	case "unshare":
-		return 97
-	case "futex":
-		return 98
-	case "set_robust_list":
-		return 99
-	case "get_robust_list":
-		return 100
-	case "nanosleep":
-		return 101
-	case "getitimer":
-		return 102
-	case "setitimer":
-		return 103
-	case "kexec_load":
-		return 104
-	case "init_module":
-		return 105
-	case "delete_module":
-		return 106
-	case "timer_create":
-		return 107
-	case "timer_gettime":
-		return 108
-	case "timer_getoverrun":
-		return 109
-	case "timer_settime":
-		return 110
-	case "timer_delete":
-		return 111
-	case "clock_settime":
-		return 112
-	case "clock_gettime":
-		return 113
-	case "clock_getres":
-		return 114
-	case "clock_nanosleep":
-		return 115
-	case "syslog":
-		return 116
-	case "ptrace":
-		return 117
-	case "sched_setparam":
-		return 118
-	case "sched_setscheduler":
-		return 119
-	case "sched_getscheduler":
-		return 120
-	case "sched_getparam":
-		return 121
-	case "sched_setaffinity":
-		return 122
-	case "sched_getaffinity":
-		return 123
-	case "sched_yield":
-		return 124
-	case "sched_get_priority_max":
-		return 125
-	case "sched_get_priority_min":
-		return 126
-	case "sched_rr_get_interval":
-		return 127
-	case "restart_syscall":
-		return 128
-	case "kill":
-		return 129
-	case "tkill":
-		return 130
-	case "tgkill":
-		return 131
-	case "sigaltstack":
-		return 132
-	case "rt_sigsuspend":
-		return 133
-	case "rt_sigaction":
-		return 134
-	case "rt_sigprocmask":
-		return 135
-	case "rt_sigpending":
-		return 136
-	case "rt_sigtimedwait":
-		return 137
-	case "rt_sigqueueinfo":
-		return 138
-	case "rt_sigreturn":
-		return 139
-	case "setpriority":
-		return 140
-	case "getpriority":
-		return 141
-	case "reboot":
-		return 142
-	case "setregid":
-		return 143
-	case "setgid":
-		return 144
-	case "setreuid":
-		return 145
-	case "setuid":
-		return 146
-	case "setresuid":
-		return 147
-	case "getresuid":
-		return 148
-	case "setresgid":
-		return 149
-	case "getresgid":
-		return 150
-	case "setfsuid":
-		return 151
-	case "setfsgid":
-		return 152
-	case "times":
-		return 153
-	case "setpgid":
-		return 154
-	case "getpgid":
-		return 155
-	case "getsid":
-		return 156
-	case "setsid":
-		return 157
-	case "getgroups":
-		return 158
-	case "setgroups":
-		return 159
-	case "uname":
-		return 160
-	case "sethostname":
-		return 161
-	case "setdomainname":
-		return 162
-	case "getrlimit":
-		return 163
-	case "setrlimit":
-		return 164
-	case "getrusage":
-		return 165
-	case "umask":
-		return 166
-	case "prctl":
-		return 167
-	case "getcpu":
-		return 168
-	case "gettimeofday":
-		return 169
-	case "settimeofday":
-		return 170
-	case "adjtimex":
-		return 171
-	case "getpid":
-		return 172
-	case "getppid":
-		return 173
-	case "getuid":
-		return 174
-	case "geteuid":
-		return 175
-	case "getgid":
-		return 176
-	case "getegid":
-		return 177
-	case "gettid":
-		return 178
-	case "sysinfo":
-		return 179
-	case "mq_open":
-		return 180
-	case "mq_unlink":
-		return 181
-	case "mq_timedsend":
-		return 182
-	case "mq_timedreceive":
-		return 183
-	case "mq_notify":
-		return 184
-	case "mq_getsetattr":
-		return 185
-	case "msgget":
-		return 186
-	case "msgctl":
-		return 187
-	case "msgrcv":
-		return 188
-	case "msgsnd":
-		return 189
-	case "semget":
-		return 190
-	case "semctl":
-		return 191
-	case "semtimedop":
-		return 192
-	case "semop":
-		return 193
-	case "shmget":
-		return 194
-	case "shmctl":
-		return 195
-	case "shmat":
-		return 196
-	case "shmdt":
-		return 197
-	case "socket":
-		return 198
-	case "socketpair":
-		return 199
-	case "bind":
-		return 200
-	case "listen":
-		return 201
-	case "accept":
-		return 202
-	case "connect":
-		return 203
-	case "getsockname":
-		return 204
-	case "getpeername":
-		return 205
-	case "sendto":
-		return 206
-	case "recvfrom":
-		return 207
-	case "setsockopt":
-		return 208
-	case "getsockopt":
-		return 209
-	case "shutdown":
-		return 210
-	case "sendmsg":
-		return 211
-	case "recvmsg":
-		return 212
-	case "readahead":
-		return 213
-	case "brk":
-		return 214
-	case "munmap":
-		return 215
-	case "mremap":
-		return 216
-	case "add_key":
-		return 217
-	case "request_key":
-		return 218
-	case "keyctl":
-		return 219
-	case "clone":
-		return 220
-	case "execve":
-		return 221
-	case "mmap":
-		return 222
-	case "fadvise64":
-		return 223
-	case "swapon":
-		return 224
-	case "swapoff":
-		return 225
-	case "mprotect":
-		return 226
-	case "msync":
-		return 227
-	case "mlock":
-		return 228
-	case "munlock":
-		return 229
-	case "mlockall":
-		return 230
-	case "munlockall":
-		return 231
-	case "mincore":
-		return 232
-	case "madvise":
-		return 233
-	case "remap_file_pages":
-		return 234
-	case "mbind":
-		return 235
-	case "get_mempolicy":
-		return 236
-	case "set_mempolicy":
-		return 237
-	case "migrate_pages":
-		return 238
-	case "move_pages":
-		return 239
-	case "rt_tgsigqueueinfo":
-		return 240
-	case "perf_event_open":
-		return 241
-	case "accept4":
-		return 242
-	case "recvmmsg":
-		return 243
-	case "arch_specific_syscall":
-		return 244
-	case "wait4":
-		return 260
-	case "prlimit64":
-		return 261
-	case "fanotify_init":
-		return 262
-	case "fanotify_mark":
-		return 263
-	case "name_to_handle_at":
-		return 264
-	case "open_by_handle_at":
-		return 265
-	case "clock_adjtime":
-		return 266
-	case "syncfs":
-		return 267
-	case "setns":
-		return 268
-	case "sendmmsg":
-		return 269
-	case "process_vm_readv":
-		return 270
-	case "process_vm_writev":
-		return 271
-	case "kcmp":
-		return 272
-	case "finit_module":
-		return 273
-	case "sched_setattr":
-		return 274
-	case "sched_getattr":
-		return 275
-	case "renameat2":
-		return 276
-	case "seccomp":
-		return 277
-	case "getrandom":
-		return 278
-	case "memfd_create":
-		return 279
-	case "bpf":
-		return 280
-	case "execveat":
-		return 281
-	case "userfaultfd":
-		return 282
-	case "membarrier":
-		return 283
-	case "mlock2":
-		return 284
-	case "copy_file_range":
-		return 285
-	case "preadv2":
-		return 286
-	case "pwritev2":
-		return 287
-	case "pkey_mprotect":
-		return 288
-	case "pkey_alloc":
-		return 289
-	case "pkey_free":
-		return 290
-	case "statx":
-		return 291
-	case "io_pgetevents":
-		return 292
-	case "rseq":
-		return 293
-	case "kexec_file_load":
-		return 294
-	case "pidfd_send_signal":
-		return 424
-	case "io_uring_setup":
-		return 425
-	case "io_uring_enter":
-		return 426
-	case "io_uring_register":
-		return 427
-	case "open_tree":
-		return 428
-	case "move_mount":
-		return 429
-	case "fsopen":
-		return 430
-	case "fsconfig":
-		return 431
-	case "fsmount":
-		return 432
-	case "fspick":
-		return 433
-	case "pidfd_open":
-		return 434
-	case "clone3":
-		return 435
-	case "close_range":
-		return 436
-	case "openat2":
-		return 437
-	case "pidfd_getfd":
-		return 438
-	case "faccessat2":
-		return 439
-	case "process_madvise":
-		return 440
-	case "epoll_pwait2":
-		return 441
-	case "mount_setattr":
-		return 442
-	case "quotactl_fd":
-		return 443
-	case "landlock_create_ruleset":
-		return 444
-	case "landlock_add_rule":
-		return 445
-	case "landlock_restrict_self":
-		return 446
-	case "memfd_secret":
-		return 447
-	case "process_mrelease":
-		return 448
-	case "futex_waitv":
-		return 449
-	case "set_mempolicy_home_node":
-		return 450
-	case "cachestat":
-		return 451
-	case "fchmodat2":
-		return 452
-	case "map_shadow_stack":
-		return 453
-	case "futex_wake":
-		return 454
-	case "futex_wait":
-		return 455
-	case "futex_requeue":
-		return 456
-	case "statmount":
-		return 457
-	case "listmount":
-		return 458
-	case "lsm_get_self_attr":
-		return 459
-	case "lsm_set_self_attr":
-		return 460
-	case "lsm_list_modules":
-		return 461
-	case "mseal":
-		return 462
-	case "setxattrat":
-		return 463
-	case "getxattrat":
-		return 464
-	case "listxattrat":
-		return 465
-	case "removexattrat":
-		return 466
-	case "open_tree_attr":
-		return 467
-	case "file_getattr":
-		return 468
-	case "file_setattr":
-		return 469
-	case "listns":
-		return 470
-	case "rseq_slice_yield":
-		return 471
-	}
-	return -1
-}
+// nativeCalls are the system calls of aarch64: a name and a number per line.
+const nativeCalls = `io_setup 0
+io_destroy 1
+io_submit 2
+io_cancel 3
+io_getevents 4
+setxattr 5
+lsetxattr 6
+fsetxattr 7
+getxattr 8
+lgetxattr 9
+fgetxattr 10
+listxattr 11
+llistxattr 12
+flistxattr 13
+removexattr 14
+lremovexattr 15
+fremovexattr 16
+getcwd 17
+lookup_dcookie 18
+eventfd2 19
+epoll_create1 20
+epoll_ctl 21
+epoll_pwait 22
+dup 23
+dup3 24
+fcntl 25
+inotify_init1 26
+inotify_add_watch 27
+inotify_rm_watch 28
+ioctl 29
+ioprio_set 30
+ioprio_get 31
+flock 32
+mknodat 33
+mkdirat 34
+unlinkat 35
+symlinkat 36
+linkat 37
+renameat 38
+umount2 39
+mount 40
+pivot_root 41
+nfsservctl 42
+statfs 43
+fstatfs 44
+truncate 45
+ftruncate 46
+fallocate 47
+faccessat 48
+chdir 49
+fchdir 50
+chroot 51
+fchmod 52
+fchmodat 53
+fchownat 54
+fchown 55
+openat 56
+close 57
+vhangup 58
+pipe2 59
+quotactl 60
+getdents64 61
+lseek 62
+read 63
+write 64
+readv 65
+writev 66
+pread64 67
+pwrite64 68
+preadv 69
+pwritev 70
+sendfile 71
+pselect6 72
+ppoll 73
+signalfd4 74
+vmsplice 75
+splice 76
+tee 77
+readlinkat 78
+newfstatat 79
+fstat 80
+sync 81
+fsync 82
+fdatasync 83
+sync_file_range 84
+timerfd_create 85
+timerfd_settime 86
+timerfd_gettime 87
+utimensat 88
+acct 89
+capget 90
+capset 91
+personality 92
+exit 93
+exit_group 94
+waitid 95
+set_tid_address 96
+unshare 97
+futex 98
+set_robust_list 99
+get_robust_list 100
+nanosleep 101
+getitimer 102
+setitimer 103
+kexec_load 104
+init_module 105
+delete_module 106
+timer_create 107
+timer_gettime 108
+timer_getoverrun 109
+timer_settime 110
+timer_delete 111
+clock_settime 112
+clock_gettime 113
+clock_getres 114
+clock_nanosleep 115
+syslog 116
+ptrace 117
+sched_setparam 118
+sched_setscheduler 119
+sched_getscheduler 120
+sched_getparam 121
+sched_setaffinity 122
+sched_getaffinity 123
+sched_yield 124
+sched_get_priority_max 125
+sched_get_priority_min 126
+sched_rr_get_interval 127
+restart_syscall 128
+kill 129
+tkill 130
+tgkill 131
+sigaltstack 132
+rt_sigsuspend 133
+rt_sigaction 134
+rt_sigprocmask 135
+rt_sigpending 136
+rt_sigtimedwait 137
+rt_sigqueueinfo 138
+rt_sigreturn 139
+setpriority 140
+getpriority 141
+reboot 142
+setregid 143
+setgid 144
+setreuid 145
+setuid 146
+setresuid 147
+getresuid 148
+setresgid 149
+getresgid 150
+setfsuid 151
+setfsgid 152
+times 153
+setpgid 154
+getpgid 155
+getsid 156
+setsid 157
+getgroups 158
+setgroups 159
+uname 160
+sethostname 161
+setdomainname 162
+getrlimit 163
+setrlimit 164
+getrusage 165
+umask 166
+prctl 167
+getcpu 168
+gettimeofday 169
+settimeofday 170
+adjtimex 171
+getpid 172
+getppid 173
+getuid 174
+geteuid 175
+getgid 176
+getegid 177
+gettid 178
+sysinfo 179
+mq_open 180
+mq_unlink 181
+mq_timedsend 182
+mq_timedreceive 183
+mq_notify 184
+mq_getsetattr 185
+msgget 186
+msgctl 187
+msgrcv 188
+msgsnd 189
+semget 190
+semctl 191
+semtimedop 192
+semop 193
+shmget 194
+shmctl 195
+shmat 196
+shmdt 197
+socket 198
+socketpair 199
+bind 200
+listen 201
+accept 202
+connect 203
+getsockname 204
+getpeername 205
+sendto 206
+recvfrom 207
+setsockopt 208
+getsockopt 209
+shutdown 210
+sendmsg 211
+recvmsg 212
+readahead 213
+brk 214
+munmap 215
+mremap 216
+add_key 217
+request_key 218
+keyctl 219
+clone 220
+execve 221
+mmap 222
+fadvise64 223
+swapon 224
+swapoff 225
+mprotect 226
+msync 227
+mlock 228
+munlock 229
+mlockall 230
+munlockall 231
+mincore 232
+madvise 233
+remap_file_pages 234
+mbind 235
+get_mempolicy 236
+set_mempolicy 237
+migrate_pages 238
+move_pages 239
+rt_tgsigqueueinfo 240
+perf_event_open 241
+accept4 242
+recvmmsg 243
+arch_specific_syscall 244
+wait4 260
+prlimit64 261
+fanotify_init 262
+fanotify_mark 263
+name_to_handle_at 264
+open_by_handle_at 265
+clock_adjtime 266
+syncfs 267
+setns 268
+sendmmsg 269
+process_vm_readv 270
+process_vm_writev 271
+kcmp 272
+finit_module 273
+sched_setattr 274
+sched_getattr 275
+renameat2 276
+seccomp 277
+getrandom 278
+memfd_create 279
+bpf 280
+execveat 281
+userfaultfd 282
+membarrier 283
+mlock2 284
+copy_file_range 285
+preadv2 286
+pwritev2 287
+pkey_mprotect 288
+pkey_alloc 289
+pkey_free 290
+statx 291
+io_pgetevents 292
+rseq 293
+kexec_file_load 294
+pidfd_send_signal 424
+io_uring_setup 425
+io_uring_enter 426
+io_uring_register 427
+open_tree 428
+move_mount 429
+fsopen 430
+fsconfig 431
+fsmount 432
+fspick 433
+pidfd_open 434
+clone3 435
+close_range 436
+openat2 437
+pidfd_getfd 438
+faccessat2 439
+process_madvise 440
+epoll_pwait2 441
+mount_setattr 442
+quotactl_fd 443
+landlock_create_ruleset 444
+landlock_add_rule 445
+landlock_restrict_self 446
+memfd_secret 447
+process_mrelease 448
+futex_waitv 449
+set_mempolicy_home_node 450
+cachestat 451
+fchmodat2 452
+map_shadow_stack 453
+futex_wake 454
+futex_wait 455
+futex_requeue 456
+statmount 457
+listmount 458
+lsm_get_self_attr 459
+lsm_set_self_attr 460
+lsm_list_modules 461
+mseal 462
+setxattrat 463
+getxattrat 464
+listxattrat 465
+removexattrat 466
+open_tree_attr 467
+file_getattr 468
+file_setattr 469
+listns 470
+rseq_slice_yield 471
+`
 
-// compatCall is the number of a system call on arm (EABI), -1 if it has none there.
-func compatCall(name string) int {
-	switch name {
-	case "syscall_mask":
-		return 0
-	case "restart_syscall":
-		return 0
-	case "exit":
-		return 1
-	case "fork":
-		return 2
-	case "read":
-		return 3
-	case "write":
-		return 4
-	case "open":
-		return 5
-	case "close":
-		return 6
-	case "creat":
-		return 8
-	case "link":
-		return 9
-	case "unlink":
-		return 10
-	case "execve":
-		return 11
-	case "chdir":
-		return 12
-	case "mknod":
-		return 14
-	case "chmod":
-		return 15
-	case "lchown":
-		return 16
-	case "lseek":
-		return 19
-	case "getpid":
-		return 20
-	case "mount":
-		return 21
-	case "setuid":
-		return 23
-	case "getuid":
-		return 24
-	case "ptrace":
-		return 26
-	case "pause":
-		return 29
-	case "access":
-		return 33
-	case "nice":
-		return 34
-	case "sync":
-		return 36
-	case "kill":
-		return 37
-	case "rename":
-		return 38
-	case "mkdir":
-		return 39
-	case "rmdir":
-		return 40
-	case "dup":
-		return 41
-	case "pipe":
-		return 42
-	case "times":
-		return 43
-	case "brk":
-		return 45
-	case "setgid":
-		return 46
-	case "getgid":
-		return 47
-	case "geteuid":
-		return 49
-	case "getegid":
-		return 50
-	case "acct":
-		return 51
-	case "umount2":
-		return 52
-	case "ioctl":
-		return 54
-	case "fcntl":
-		return 55
-	case "setpgid":
-		return 57
-	case "umask":
-		return 60
-	case "chroot":
-		return 61
-	case "ustat":
-		return 62
-	case "dup2":
-		return 63
-	case "getppid":
-		return 64
-	case "getpgrp":
-		return 65
-	case "setsid":
-		return 66
-	case "sigaction":
-		return 67
-	case "setreuid":
-		return 70
-	case "setregid":
-		return 71
-	case "sigsuspend":
-		return 72
-	case "sigpending":
-		return 73
-	case "sethostname":
-		return 74
-	case "setrlimit":
-		return 75
-	case "getrusage":
-		return 77
-	case "gettimeofday":
-		return 78
-	case "settimeofday":
-		return 79
-	case "getgroups":
-		return 80
-	case "setgroups":
-		return 81
-	case "symlink":
-		return 83
-	case "readlink":
-		return 85
-	case "uselib":
-		return 86
-	case "swapon":
-		return 87
-	case "reboot":
-		return 88
-	case "munmap":
-		return 91
-	case "truncate":
-		return 92
-	case "ftruncate":
-		return 93
-	case "fchmod":
-		return 94
-	case "fchown":
-		return 95
-	case "getpriority":
-		return 96
-	case "setpriority":
-		return 97
-	case "statfs":
-		return 99
-	case "fstatfs":
-		return 100
-	case "syslog":
-		return 103
-	case "setitimer":
-		return 104
-	case "getitimer":
-		return 105
-	case "stat":
-		return 106
-	case "lstat":
-		return 107
-	case "fstat":
-		return 108
-	case "vhangup":
-		return 111
-	case "wait4":
-		return 114
-	case "swapoff":
-		return 115
-	case "sysinfo":
-		return 116
-	case "fsync":
-		return 118
-	case "sigreturn":
-		return 119
-	case "clone":
-		return 120
-	case "setdomainname":
-		return 121
-	case "uname":
-		return 122
-	case "adjtimex":
-		return 124
-	case "mprotect":
-		return 125
-	case "sigprocmask":
-		return 126
-	case "init_module":
-		return 128
-	case "delete_module":
-		return 129
-	case "quotactl":
-		return 131
-	case "getpgid":
-		return 132
-	case "fchdir":
-		return 133
-	case "bdflush":
-		return 134
-	case "sysfs":
-		return 135
-	case "personality":
-		return 136
-	case "setfsuid":
-		return 138
-	case "setfsgid":
-		return 139
-	case "_llseek":
-		return 140
-	case "getdents":
-		return 141
-	case "_newselect":
-		return 142
-	case "flock":
-		return 143
-	case "msync":
-		return 144
-	case "readv":
-		return 145
-	case "writev":
-		return 146
-	case "getsid":
-		return 147
-	case "fdatasync":
-		return 148
-	case "_sysctl":
-		return 149
-	case "mlock":
-		return 150
-	case "munlock":
-		return 151
-	case "mlockall":
-		return 152
-	case "munlockall":
-		return 153
-	case "sched_setparam":
-		return 154
-	case "sched_getparam":
-		return 155
-	case "sched_setscheduler":
-		return 156
-	case "sched_getscheduler":
-		return 157
-	case "sched_yield":
-		return 158
-	case "sched_get_priority_max":
-		return 159
-	case "sched_get_priority_min":
-		return 160
-	case "sched_rr_get_interval":
-		return 161
-	case "nanosleep":
-		return 162
-	case "mremap":
-		return 163
-	case "setresuid":
-		return 164
-	case "getresuid":
-		return 165
-	case "poll":
-		return 168
-	case "nfsservctl":
-		return 169
-	case "setresgid":
-		return 170
-	case "getresgid":
-		return 171
-	case "prctl":
-		return 172
-	case "rt_sigreturn":
-		return 173
-	case "rt_sigaction":
-		return 174
-	case "rt_sigprocmask":
-		return 175
-	case "rt_sigpending":
-		return 176
-	case "rt_sigtimedwait":
-		return 177
-	case "rt_sigqueueinfo":
-		return 178
-	case "rt_sigsuspend":
-		return 179
-	case "pread64":
-		return 180
-	case "pwrite64":
-		return 181
-	case "chown":
-		return 182
-	case "getcwd":
-		return 183
-	case "capget":
-		return 184
-	case "capset":
-		return 185
-	case "sigaltstack":
-		return 186
-	case "sendfile":
-		return 187
-	case "vfork":
-		return 190
-	case "ugetrlimit":
-		return 191
-	case "mmap2":
-		return 192
-	case "truncate64":
-		return 193
-	case "ftruncate64":
-		return 194
-	case "stat64":
-		return 195
-	case "lstat64":
-		return 196
-	case "fstat64":
-		return 197
-	case "lchown32":
-		return 198
-	case "getuid32":
-		return 199
-	case "getgid32":
-		return 200
-	case "geteuid32":
-		return 201
-	case "getegid32":
-		return 202
-	case "setreuid32":
-		return 203
-	case "setregid32":
-		return 204
-	case "getgroups32":
-		return 205
-	case "setgroups32":
-		return 206
-	case "fchown32":
-		return 207
-	case "setresuid32":
-		return 208
-	case "getresuid32":
-		return 209
-	case "setresgid32":
-		return 210
-	case "getresgid32":
-		return 211
-	case "chown32":
-		return 212
-	case "setuid32":
-		return 213
-	case "setgid32":
-		return 214
-	case "setfsuid32":
-		return 215
-	case "setfsgid32":
-		return 216
-	case "getdents64":
-		return 217
-	case "pivot_root":
-		return 218
-	case "mincore":
-		return 219
-	case "madvise":
-		return 220
-	case "fcntl64":
-		return 221
-	case "gettid":
-		return 224
-	case "readahead":
-		return 225
-	case "setxattr":
-		return 226
-	case "lsetxattr":
-		return 227
-	case "fsetxattr":
-		return 228
-	case "getxattr":
-		return 229
-	case "lgetxattr":
-		return 230
-	case "fgetxattr":
-		return 231
-	case "listxattr":
-		return 232
-	case "llistxattr":
-		return 233
-	case "flistxattr":
-		return 234
-	case "removexattr":
-		return 235
-	case "lremovexattr":
-		return 236
-	case "fremovexattr":
-		return 237
-	case "tkill":
-		return 238
-	case "sendfile64":
-		return 239
-	case "futex":
-		return 240
-	case "sched_setaffinity":
-		return 241
-	case "sched_getaffinity":
-		return 242
-	case "io_setup":
-		return 243
-	case "io_destroy":
-		return 244
-	case "io_getevents":
-		return 245
-	case "io_submit":
-		return 246
-	case "io_cancel":
-		return 247
-	case "exit_group":
-		return 248
-	case "lookup_dcookie":
-		return 249
-	case "epoll_create":
-		return 250
-	case "epoll_ctl":
-		return 251
-	case "epoll_wait":
-		return 252
-	case "remap_file_pages":
-		return 253
-	case "set_tid_address":
-		return 256
-	case "timer_create":
-		return 257
-	case "timer_settime":
-		return 258
-	case "timer_gettime":
-		return 259
-	case "timer_getoverrun":
-		return 260
-	case "timer_delete":
-		return 261
-	case "clock_settime":
-		return 262
-	case "clock_gettime":
-		return 263
-	case "clock_getres":
-		return 264
-	case "clock_nanosleep":
-		return 265
-	case "statfs64":
-		return 266
-	case "fstatfs64":
-		return 267
-	case "tgkill":
-		return 268
-	case "utimes":
-		return 269
-	case "arm_fadvise64_64":
-		return 270
-	case "pciconfig_iobase":
-		return 271
-	case "pciconfig_read":
-		return 272
-	case "pciconfig_write":
-		return 273
-	case "mq_open":
-		return 274
-	case "mq_unlink":
-		return 275
-	case "mq_timedsend":
-		return 276
-	case "mq_timedreceive":
-		return 277
-	case "mq_notify":
-		return 278
-	case "mq_getsetattr":
-		return 279
-	case "waitid":
-		return 280
-	case "socket":
-		return 281
-	case "bind":
-		return 282
-	case "connect":
-		return 283
-	case "listen":
-		return 284
-	case "accept":
-		return 285
-	case "getsockname":
-		return 286
-	case "getpeername":
-		return 287
-	case "socketpair":
-		return 288
-	case "send":
-		return 289
-	case "sendto":
-		return 290
-	case "recv":
-		return 291
-	case "recvfrom":
-		return 292
-	case "shutdown":
-		return 293
-	case "setsockopt":
-		return 294
-	case "getsockopt":
-		return 295
-	case "sendmsg":
-		return 296
-	case "recvmsg":
-		return 297
-	case "semop":
-		return 298
-	case "semget":
-		return 299
-	case "semctl":
-		return 300
-	case "msgsnd":
-		return 301
-	case "msgrcv":
-		return 302
-	case "msgget":
-		return 303
-	case "msgctl":
-		return 304
-	case "shmat":
-		return 305
-	case "shmdt":
-		return 306
-	case "shmget":
-		return 307
-	case "shmctl":
-		return 308
-	case "add_key":
-		return 309
-	case "request_key":
-		return 310
-	case "keyctl":
-		return 311
-	case "semtimedop":
-		return 312
-	case "vserver":
-		return 313
-	case "ioprio_set":
-		return 314
-	case "ioprio_get":
-		return 315
-	case "inotify_init":
-		return 316
-	case "inotify_add_watch":
-		return 317
-	case "inotify_rm_watch":
-		return 318
-	case "mbind":
-		return 319
-	case "get_mempolicy":
-		return 320
-	case "set_mempolicy":
-		return 321
-	case "openat":
-		return 322
-	case "mkdirat":
-		return 323
-	case "mknodat":
-		return 324
-	case "fchownat":
-		return 325
-	case "futimesat":
-		return 326
-	case "fstatat64":
-		return 327
-	case "unlinkat":
-		return 328
-	case "renameat":
-		return 329
-	case "linkat":
-		return 330
-	case "symlinkat":
-		return 331
-	case "readlinkat":
-		return 332
-	case "fchmodat":
-		return 333
-	case "faccessat":
-		return 334
-	case "pselect6":
-		return 335
-	case "ppoll":
-		return 336
-	case "unshare":
-		return 337
-	case "set_robust_list":
-		return 338
-	case "get_robust_list":
-		return 339
-	case "splice":
-		return 340
-	case "arm_sync_file_range":
-		return 341
-	case "tee":
-		return 342
-	case "vmsplice":
-		return 343
-	case "move_pages":
-		return 344
-	case "getcpu":
-		return 345
-	case "epoll_pwait":
-		return 346
-	case "kexec_load":
-		return 347
-	case "utimensat":
-		return 348
-	case "signalfd":
-		return 349
-	case "timerfd_create":
-		return 350
-	case "eventfd":
-		return 351
-	case "fallocate":
-		return 352
-	case "timerfd_settime":
-		return 353
-	case "timerfd_gettime":
-		return 354
-	case "signalfd4":
-		return 355
-	case "eventfd2":
-		return 356
-	case "epoll_create1":
-		return 357
-	case "dup3":
-		return 358
-	case "pipe2":
-		return 359
-	case "inotify_init1":
-		return 360
-	case "preadv":
-		return 361
-	case "pwritev":
-		return 362
-	case "rt_tgsigqueueinfo":
-		return 363
-	case "perf_event_open":
-		return 364
-	case "recvmmsg":
-		return 365
-	case "accept4":
-		return 366
-	case "fanotify_init":
-		return 367
-	case "fanotify_mark":
-		return 368
-	case "prlimit64":
-		return 369
-	case "name_to_handle_at":
-		return 370
-	case "open_by_handle_at":
-		return 371
-	case "clock_adjtime":
-		return 372
-	case "syncfs":
-		return 373
-	case "sendmmsg":
-		return 374
-	case "setns":
-		return 375
-	case "process_vm_readv":
-		return 376
-	case "process_vm_writev":
-		return 377
-	case "kcmp":
-		return 378
-	case "finit_module":
-		return 379
-	case "sched_setattr":
-		return 380
-	case "sched_getattr":
-		return 381
-	case "renameat2":
-		return 382
-	case "seccomp":
-		return 383
-	case "getrandom":
-		return 384
-	case "memfd_create":
-		return 385
-	case "bpf":
-		return 386
-	case "execveat":
-		return 387
-	case "userfaultfd":
-		return 388
-	case "membarrier":
-		return 389
-	case "mlock2":
-		return 390
-	case "copy_file_range":
-		return 391
-	case "preadv2":
-		return 392
-	case "pwritev2":
-		return 393
-	case "pkey_mprotect":
-		return 394
-	case "pkey_alloc":
-		return 395
-	case "pkey_free":
-		return 396
-	case "statx":
-		return 397
-	case "rseq":
-		return 398
-	case "io_pgetevents":
-		return 399
-	case "migrate_pages":
-		return 400
-	case "kexec_file_load":
-		return 401
-	case "clock_gettime64":
-		return 403
-	case "clock_settime64":
-		return 404
-	case "clock_adjtime64":
-		return 405
-	case "clock_getres_time64":
-		return 406
-	case "clock_nanosleep_time64":
-		return 407
-	case "timer_gettime64":
-		return 408
-	case "timer_settime64":
-		return 409
-	case "timerfd_gettime64":
-		return 410
-	case "timerfd_settime64":
-		return 411
-	case "utimensat_time64":
-		return 412
-	case "pselect6_time64":
-		return 413
-	case "ppoll_time64":
-		return 414
-	case "io_pgetevents_time64":
-		return 416
-	case "recvmmsg_time64":
-		return 417
-	case "mq_timedsend_time64":
-		return 418
-	case "mq_timedreceive_time64":
-		return 419
-	case "semtimedop_time64":
-		return 420
-	case "rt_sigtimedwait_time64":
-		return 421
-	case "futex_time64":
-		return 422
-	case "sched_rr_get_interval_time64":
-		return 423
-	case "pidfd_send_signal":
-		return 424
-	case "io_uring_setup":
-		return 425
-	case "io_uring_enter":
-		return 426
-	case "io_uring_register":
-		return 427
-	case "open_tree":
-		return 428
-	case "move_mount":
-		return 429
-	case "fsopen":
-		return 430
-	case "fsconfig":
-		return 431
-	case "fsmount":
-		return 432
-	case "fspick":
-		return 433
-	case "pidfd_open":
-		return 434
-	case "clone3":
-		return 435
-	case "close_range":
-		return 436
-	case "openat2":
-		return 437
-	case "pidfd_getfd":
-		return 438
-	case "faccessat2":
-		return 439
-	case "process_madvise":
-		return 440
-	case "epoll_pwait2":
-		return 441
-	case "mount_setattr":
-		return 442
-	case "quotactl_fd":
-		return 443
-	case "landlock_create_ruleset":
-		return 444
-	case "landlock_add_rule":
-		return 445
-	case "landlock_restrict_self":
-		return 446
-	case "process_mrelease":
-		return 448
-	case "futex_waitv":
-		return 449
-	case "set_mempolicy_home_node":
-		return 450
-	case "cachestat":
-		return 451
-	case "fchmodat2":
-		return 452
-	case "map_shadow_stack":
-		return 453
-	case "futex_wake":
-		return 454
-	case "futex_wait":
-		return 455
-	case "futex_requeue":
-		return 456
-	case "statmount":
-		return 457
-	case "listmount":
-		return 458
-	case "lsm_get_self_attr":
-		return 459
-	case "lsm_set_self_attr":
-		return 460
-	case "lsm_list_modules":
-		return 461
-	case "mseal":
-		return 462
-	case "setxattrat":
-		return 463
-	case "getxattrat":
-		return 464
-	case "listxattrat":
-		return 465
-	case "removexattrat":
-		return 466
-	case "open_tree_attr":
-		return 467
-	case "file_getattr":
-		return 468
-	case "file_setattr":
-		return 469
-	case "listns":
-		return 470
-	case "rseq_slice_yield":
-		return 471
-	case "breakpoint":
-		return 983041
-	case "cacheflush":
-		return 983042
-	case "set_tls":
-		return 983045
-	}
-	return -1
-}
+// compatCalls are the system calls of arm (EABI): a name and a number per line.
+const compatCalls = `syscall_mask 0
+restart_syscall 0
+exit 1
+fork 2
+read 3
+write 4
+open 5
+close 6
+creat 8
+link 9
+unlink 10
+execve 11
+chdir 12
+mknod 14
+chmod 15
+lchown 16
+lseek 19
+getpid 20
+mount 21
+setuid 23
+getuid 24
+ptrace 26
+pause 29
+access 33
+nice 34
+sync 36
+kill 37
+rename 38
+mkdir 39
+rmdir 40
+dup 41
+pipe 42
+times 43
+brk 45
+setgid 46
+getgid 47
+geteuid 49
+getegid 50
+acct 51
+umount2 52
+ioctl 54
+fcntl 55
+setpgid 57
+umask 60
+chroot 61
+ustat 62
+dup2 63
+getppid 64
+getpgrp 65
+setsid 66
+sigaction 67
+setreuid 70
+setregid 71
+sigsuspend 72
+sigpending 73
+sethostname 74
+setrlimit 75
+getrusage 77
+gettimeofday 78
+settimeofday 79
+getgroups 80
+setgroups 81
+symlink 83
+readlink 85
+uselib 86
+swapon 87
+reboot 88
+munmap 91
+truncate 92
+ftruncate 93
+fchmod 94
+fchown 95
+getpriority 96
+setpriority 97
+statfs 99
+fstatfs 100
+syslog 103
+setitimer 104
+getitimer 105
+stat 106
+lstat 107
+fstat 108
+vhangup 111
+wait4 114
+swapoff 115
+sysinfo 116
+fsync 118
+sigreturn 119
+clone 120
+setdomainname 121
+uname 122
+adjtimex 124
+mprotect 125
+sigprocmask 126
+init_module 128
+delete_module 129
+quotactl 131
+getpgid 132
+fchdir 133
+bdflush 134
+sysfs 135
+personality 136
+setfsuid 138
+setfsgid 139
+_llseek 140
+getdents 141
+_newselect 142
+flock 143
+msync 144
+readv 145
+writev 146
+getsid 147
+fdatasync 148
+_sysctl 149
+mlock 150
+munlock 151
+mlockall 152
+munlockall 153
+sched_setparam 154
+sched_getparam 155
+sched_setscheduler 156
+sched_getscheduler 157
+sched_yield 158
+sched_get_priority_max 159
+sched_get_priority_min 160
+sched_rr_get_interval 161
+nanosleep 162
+mremap 163
+setresuid 164
+getresuid 165
+poll 168
+nfsservctl 169
+setresgid 170
+getresgid 171
+prctl 172
+rt_sigreturn 173
+rt_sigaction 174
+rt_sigprocmask 175
+rt_sigpending 176
+rt_sigtimedwait 177
+rt_sigqueueinfo 178
+rt_sigsuspend 179
+pread64 180
+pwrite64 181
+chown 182
+getcwd 183
+capget 184
+capset 185
+sigaltstack 186
+sendfile 187
+vfork 190
+ugetrlimit 191
+mmap2 192
+truncate64 193
+ftruncate64 194
+stat64 195
+lstat64 196
+fstat64 197
+lchown32 198
+getuid32 199
+getgid32 200
+geteuid32 201
+getegid32 202
+setreuid32 203
+setregid32 204
+getgroups32 205
+setgroups32 206
+fchown32 207
+setresuid32 208
+getresuid32 209
+setresgid32 210
+getresgid32 211
+chown32 212
+setuid32 213
+setgid32 214
+setfsuid32 215
+setfsgid32 216
+getdents64 217
+pivot_root 218
+mincore 219
+madvise 220
+fcntl64 221
+gettid 224
+readahead 225
+setxattr 226
+lsetxattr 227
+fsetxattr 228
+getxattr 229
+lgetxattr 230
+fgetxattr 231
+listxattr 232
+llistxattr 233
+flistxattr 234
+removexattr 235
+lremovexattr 236
+fremovexattr 237
+tkill 238
+sendfile64 239
+futex 240
+sched_setaffinity 241
+sched_getaffinity 242
+io_setup 243
+io_destroy 244
+io_getevents 245
+io_submit 246
+io_cancel 247
+exit_group 248
+lookup_dcookie 249
+epoll_create 250
+epoll_ctl 251
+epoll_wait 252
+remap_file_pages 253
+set_tid_address 256
+timer_create 257
+timer_settime 258
+timer_gettime 259
+timer_getoverrun 260
+timer_delete 261
+clock_settime 262
+clock_gettime 263
+clock_getres 264
+clock_nanosleep 265
+statfs64 266
+fstatfs64 267
+tgkill 268
+utimes 269
+arm_fadvise64_64 270
+pciconfig_iobase 271
+pciconfig_read 272
+pciconfig_write 273
+mq_open 274
+mq_unlink 275
+mq_timedsend 276
+mq_timedreceive 277
+mq_notify 278
+mq_getsetattr 279
+waitid 280
+socket 281
+bind 282
+connect 283
+listen 284
+accept 285
+getsockname 286
+getpeername 287
+socketpair 288
+send 289
+sendto 290
+recv 291
+recvfrom 292
+shutdown 293
+setsockopt 294
+getsockopt 295
+sendmsg 296
+recvmsg 297
+semop 298
+semget 299
+semctl 300
+msgsnd 301
+msgrcv 302
+msgget 303
+msgctl 304
+shmat 305
+shmdt 306
+shmget 307
+shmctl 308
+add_key 309
+request_key 310
+keyctl 311
+semtimedop 312
+vserver 313
+ioprio_set 314
+ioprio_get 315
+inotify_init 316
+inotify_add_watch 317
+inotify_rm_watch 318
+mbind 319
+get_mempolicy 320
+set_mempolicy 321
+openat 322
+mkdirat 323
+mknodat 324
+fchownat 325
+futimesat 326
+fstatat64 327
+unlinkat 328
+renameat 329
+linkat 330
+symlinkat 331
+readlinkat 332
+fchmodat 333
+faccessat 334
+pselect6 335
+ppoll 336
+unshare 337
+set_robust_list 338
+get_robust_list 339
+splice 340
+arm_sync_file_range 341
+tee 342
+vmsplice 343
+move_pages 344
+getcpu 345
+epoll_pwait 346
+kexec_load 347
+utimensat 348
+signalfd 349
+timerfd_create 350
+eventfd 351
+fallocate 352
+timerfd_settime 353
+timerfd_gettime 354
+signalfd4 355
+eventfd2 356
+epoll_create1 357
+dup3 358
+pipe2 359
+inotify_init1 360
+preadv 361
+pwritev 362
+rt_tgsigqueueinfo 363
+perf_event_open 364
+recvmmsg 365
+accept4 366
+fanotify_init 367
+fanotify_mark 368
+prlimit64 369
+name_to_handle_at 370
+open_by_handle_at 371
+clock_adjtime 372
+syncfs 373
+sendmmsg 374
+setns 375
+process_vm_readv 376
+process_vm_writev 377
+kcmp 378
+finit_module 379
+sched_setattr 380
+sched_getattr 381
+renameat2 382
+seccomp 383
+getrandom 384
+memfd_create 385
+bpf 386
+execveat 387
+userfaultfd 388
+membarrier 389
+mlock2 390
+copy_file_range 391
+preadv2 392
+pwritev2 393
+pkey_mprotect 394
+pkey_alloc 395
+pkey_free 396
+statx 397
+rseq 398
+io_pgetevents 399
+migrate_pages 400
+kexec_file_load 401
+clock_gettime64 403
+clock_settime64 404
+clock_adjtime64 405
+clock_getres_time64 406
+clock_nanosleep_time64 407
+timer_gettime64 408
+timer_settime64 409
+timerfd_gettime64 410
+timerfd_settime64 411
+utimensat_time64 412
+pselect6_time64 413
+ppoll_time64 414
+io_pgetevents_time64 416
+recvmmsg_time64 417
+mq_timedsend_time64 418
+mq_timedreceive_time64 419
+semtimedop_time64 420
+rt_sigtimedwait_time64 421
+futex_time64 422
+sched_rr_get_interval_time64 423
+pidfd_send_signal 424
+io_uring_setup 425
+io_uring_enter 426
+io_uring_register 427
+open_tree 428
+move_mount 429
+fsopen 430
+fsconfig 431
+fsmount 432
+fspick 433
+pidfd_open 434
+clone3 435
+close_range 436
+openat2 437
+pidfd_getfd 438
+faccessat2 439
+process_madvise 440
+epoll_pwait2 441
+mount_setattr 442
+quotactl_fd 443
+landlock_create_ruleset 444
+landlock_add_rule 445
+landlock_restrict_self 446
+process_mrelease 448
+futex_waitv 449
+set_mempolicy_home_node 450
+cachestat 451
+fchmodat2 452
+map_shadow_stack 453
+futex_wake 454
+futex_wait 455
+futex_requeue 456
+statmount 457
+listmount 458
+lsm_get_self_attr 459
+lsm_set_self_attr 460
+lsm_list_modules 461
+mseal 462
+setxattrat 463
+getxattrat 464
+listxattrat 465
+removexattrat 466
+open_tree_attr 467
+file_getattr 468
+file_setattr 469
+listns 470
+rseq_slice_yield 471
+breakpoint 983041
+cacheflush 983042
+set_tls 983045
+`

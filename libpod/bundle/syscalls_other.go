@@ -5,5 +5,4 @@ package bundle
 // No filter is compiled here for other architectures: the runtime does it.
 const nativeArch, compatArch = 0, 0
 
-func nativeCall(string) int { return -1 }
-func compatCall(string) int { return -1 }
+const nativeCalls, compatCalls = "", ""
