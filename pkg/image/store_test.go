@@ -64,6 +64,21 @@ func write(t *testing.T, path, text string) {
 	}
 }
 
+func mkdir(t *testing.T, path string) {
+	t.Helper()
+	if err := os.MkdirAll(path, 0o700); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func backdate(t *testing.T, path string, age time.Duration) {
+	t.Helper()
+	then := time.Now().Add(-age)
+	if err := os.Chtimes(path, then, then); err != nil {
+		t.Fatal(err)
+	}
+}
+
 // layerTar is an uncompressed layer with the given files.
 func layerTar(t *testing.T, files map[string]string) []byte {
 	t.Helper()
