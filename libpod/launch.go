@@ -93,7 +93,7 @@ func (c *Container) letGo(conn *client.Conn, net *Network, opts StartOptions) er
 // startsAtOnce tells whether the monitor may create and start in one call of
 // the runtime; a network that is still being set up needs two.
 func (c *Container) startsAtOnce(net *Network, opts StartOptions) bool {
-	return !opts.InitOnly && net.Ready()
+	return !opts.InitOnly && net.Immediate()
 }
 
 // launcher gathers what a start needs, inside the new mount namespace.

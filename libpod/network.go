@@ -34,8 +34,6 @@ type Network struct {
 	join    string   // container ID or path
 	ns      *os.File // of a namespace of our making
 	helper  *netns.Helper
-	waited  error
-	done    bool
 	claimed bool
 }
 
@@ -63,7 +61,6 @@ func (rt *Runtime) BeginNetwork(ctx context.Context, c *spec.Container) (*Networ
 	}
 	n := &Network{kind: kind, join: arg}
 	if kind != netPasta && kind != netSlirp {
-		n.done = true
 		return n, nil
 	}
 	runDir := rt.dirs.ContainerRun(c.ID)
@@ -84,15 +81,15 @@ func (rt *Runtime) BeginNetwork(ctx context.Context, c *spec.Container) (*Networ
 	return n, nil
 }
 
-// Ready tells that nothing has to be waited for.
-func (n *Network) Ready() bool { return n.done }
+// Immediate tells that there is nothing to wait for.
+func (n *Network) Immediate() bool { return n.helper == nil }
 
 // Wait waits until the network works.
 func (n *Network) Wait() error {
-	if !n.done {
-		n.waited, n.done = n.helper.Wait(), true
+	if n.helper == nil {
+		return nil
 	}
-	return n.waited
+	return n.helper.Wait()
 }
 
 // Handover says that the monitor owns the network from now on.
