@@ -32,7 +32,7 @@ echo 'through a pipe' | show carob run --rm --interactive busybox tr a-z A-Z
 show carob run --rm busybox sh -c 'exit 7' || echo "exit code: $?"
 
 say "A server in the background, its port published."
-show carob run --detach --name web --publish 127.0.0.1:0:80 --restart on-failure httpd
+show carob run --detach --name web --publish 127.0.0.1::80 --restart on-failure httpd
 show carob ps
 address=$(carob port web 80/tcp | head -1)
 show curl --silent --show-error --retry 5 --retry-connrefused "http://$address/"

@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+	"time"
 
 	"github.com/carob-containers/carob/test/rig"
 	"github.com/rogpeppe/go-internal/testscript"
@@ -41,5 +42,7 @@ func TestScript(t *testing.T) {
 		Condition:           func(cond string) (bool, error) { return condition(host, cond) },
 		RequireExplicitExec: true,
 		RequireUniqueNames:  true,
+		// A command that hangs is killed and shown, long before go test gives up.
+		Deadline: time.Now().Add(5 * time.Minute),
 	})
 }
