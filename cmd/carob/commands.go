@@ -18,6 +18,7 @@ func commands() []command {
 		{"stop", newStop},
 		{"tag", newTag},
 		{"unpause", newUnpause},
+		{"unshare", newUnshare},
 		{"untag", newUntag},
 	}
 }

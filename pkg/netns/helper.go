@@ -9,7 +9,6 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
-	"sync"
 
 	"golang.org/x/sys/unix"
 )
@@ -46,8 +45,8 @@ type Helper struct {
 	done    chan struct{}
 	err     error // valid after done
 
-	mu  sync.Mutex
-	pid int // 0 until it runs on its own
+	options  string
+	guestMap bool // the host is at GuestMapAddr
 }
 
 // hintError is an error with its cure.
@@ -74,7 +73,7 @@ func Start(ctx context.Context, cfg Config) (*Helper, error) {
 		return nil, err
 	}
 	ctx, cancel := context.WithCancel(ctx)
-	h := &Helper{kind: cfg.Kind, pidFile: cfg.PIDFile, ns: cfg.Namespace, cancel: cancel, done: make(chan struct{})}
+	h := &Helper{kind: cfg.Kind, pidFile: cfg.PIDFile, ns: cfg.Namespace, options: cfg.Options, cancel: cancel, done: make(chan struct{})}
 	run := h.runPasta
 	if cfg.Kind == Slirp {
 		run = h.runSlirp
@@ -126,14 +125,6 @@ func (h *Helper) Wait() error {
 	return h.err
 }
 
-// Addresses waits, and returns what the namespace was given.
-func (h *Helper) Addresses() (*Addresses, error) {
-	if err := h.Wait(); err != nil {
-		return nil, err
-	}
-	return AddressesOf(h.ns)
-}
-
 // Kill ends the helper, started or not.
 func (h *Helper) Kill() {
 	h.cancel()
@@ -146,9 +137,6 @@ func (h *Helper) Kill() {
 // running is called when the helper is on its own: from here on only its pid
 // file says that it is there.
 func (h *Helper) running(pid int) error {
-	h.mu.Lock()
-	h.pid = pid
-	h.mu.Unlock()
 	if err := os.WriteFile(h.pidFile, []byte(strconv.Itoa(pid)+"\n"), 0o600); err != nil {
 		kill(pid)
 		return fmt.Errorf("cannot write down the network helper: %w", err)
@@ -156,9 +144,12 @@ func (h *Helper) running(pid int) error {
 	return nil
 }
 
-// Stop ends the helper whose pid is in pidFile and removes the file. The file
-// may be old: only a process that is such a helper is ended. A missing file is
-// fine.
+// stopTimeout is how long Stop waits for a killed helper, in milliseconds.
+const stopTimeout = 2000
+
+// Stop ends the helper whose pid is in pidFile and removes the file. When it
+// returns, the published ports are free again. The file may be old: only a
+// process that is such a helper is ended. A missing file is fine.
 func Stop(pidFile string) error {
 	data, err := os.ReadFile(pidFile)
 	if errors.Is(err, os.ErrNotExist) {
@@ -184,7 +175,19 @@ func kill(pid int) {
 	comm, _ := os.ReadFile(filepath.Join("/proc", strconv.Itoa(pid), "comm"))
 	for _, name := range []string{"pasta", "passt", Slirp} {
 		if strings.HasPrefix(string(comm), name) {
-			unix.PidfdSendSignal(fd, unix.SIGKILL, nil, 0) // fails only if it is gone
+			if unix.PidfdSendSignal(fd, unix.SIGKILL, nil, 0) == nil { // else it is gone
+				awaitEnd(fd)
+			}
+			return
+		}
+	}
+}
+
+// awaitEnd waits until the process of a pidfd is dead.
+func awaitEnd(pidfd int) {
+	poll := []unix.PollFd{{Fd: int32(pidfd), Events: unix.POLLIN}}
+	for {
+		if _, err := unix.Poll(poll, stopTimeout); !errors.Is(err, unix.EINTR) {
 			return
 		}
 	}

@@ -6,7 +6,6 @@ package netns
 
 import (
 	"fmt"
-	"net"
 	"os"
 	"runtime"
 
@@ -66,64 +65,4 @@ func loopbackUp() error {
 	}
 	req.SetUint16(unix.IFF_UP)
 	return unix.IoctlIfreq(fd, unix.SIOCSIFFLAGS, req)
-}
-
-// Addresses is what a namespace's interfaces and routes say.
-type Addresses struct {
-	Interface string   // name of the first interface that is not lo
-	MAC       string   // its hardware address
-	IPs       []net.IP // global addresses, IPv4 first
-	Prefixes  []int    // length of each one's network, in bits
-	Gateway   string   // of the IPv4 default route, "" when there is none
-	Gateway6  string
-}
-
-// AddressesOf looks up the addresses in ns.
-func AddressesOf(ns *os.File) (*Addresses, error) {
-	var a *Addresses
-	err := In(ns, func() (err error) {
-		a, err = readAddresses()
-		return err
-	})
-	if err != nil {
-		return nil, fmt.Errorf("cannot read the container's addresses: %w", err)
-	}
-	return a, nil
-}
-
-func readAddresses() (*Addresses, error) {
-	interfaces, err := net.Interfaces()
-	if err != nil {
-		return nil, err
-	}
-	a := &Addresses{}
-	for _, i := range interfaces {
-		if i.Flags&net.FlagLoopback != 0 {
-			continue
-		}
-		addrs, err := i.Addrs()
-		if err != nil {
-			return nil, err
-		}
-		a.Interface, a.MAC = i.Name, i.HardwareAddr.String()
-		a.add(addrs, true)
-		a.add(addrs, false)
-		break
-	}
-	routes, _ := os.ReadFile("/proc/thread-self/net/route") // missing: no IPv4
-	a.Gateway = defaultGateway(string(routes))
-	routes, _ = os.ReadFile("/proc/thread-self/net/ipv6_route")
-	a.Gateway6 = defaultGateway6(string(routes))
-	return a, nil
-}
-
-func (a *Addresses) add(addrs []net.Addr, v4 bool) {
-	for _, addr := range addrs {
-		n, ok := addr.(*net.IPNet)
-		if !ok || (n.IP.To4() != nil) != v4 || !n.IP.IsGlobalUnicast() {
-			continue
-		}
-		bits, _ := n.Mask.Size()
-		a.IPs, a.Prefixes = append(a.IPs, n.IP), append(a.Prefixes, bits)
-	}
 }

@@ -8,7 +8,9 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"runtime"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -17,6 +19,10 @@ import (
 // DNSForward is the address at which pasta answers name queries inside, with
 // the host's own resolver.
 const DNSForward = "169.254.1.1"
+
+// GuestMapAddr is where newer versions of pasta put the host for the container,
+// whose own address is the host's.
+const GuestMapAddr = "169.254.1.2"
 
 // runPasta starts pasta(1). It puts itself into the background when the
 // namespace is ready; the process we start ends then.
@@ -30,6 +36,9 @@ func (h *Helper) runPasta(ctx context.Context, program string, cfg *Config) (up 
 	args, err := pastaArgs(cfg.Options, cfg.Ports)
 	if err != nil {
 		return nil, err
+	}
+	if h.guestMap = wantsGuestMap(args) && pastaKnows(program, cfg.LockDir, "--map-guest-addr"); h.guestMap {
+		args = append(args, "--map-guest-addr", GuestMapAddr)
 	}
 	pids, pidOut, err := os.Pipe()
 	if err != nil {
@@ -71,6 +80,38 @@ func (h *Helper) runPasta(ctx context.Context, program string, cfg *Config) (up 
 		return h.running(pid)
 	}, nil
 }
+
+// wantsGuestMap: neither the user's option stands against it, nor is there an
+// IPv4 address to map to when only IPv6 is wanted.
+func wantsGuestMap(args []string) bool {
+	return !slices.ContainsFunc(args, func(a string) bool {
+		return a == "--map-guest-addr" || strings.HasPrefix(a, "--map-guest-addr=") || a == "-6" || a == "--ipv6-only"
+	})
+}
+
+// pastaKnows tells whether the installed pasta has an option. It is asked once
+// after each change of the program; the answer is kept in dir.
+func pastaKnows(program, dir, option string) bool {
+	fi, err := os.Stat(program)
+	if err != nil || dir == "" {
+		return false
+	}
+	version := fmt.Sprintf("%s %d %d\n", program, fi.Size(), fi.ModTime().UnixNano())
+	file := filepath.Join(dir, pastaHelp)
+	kept, err := os.ReadFile(file)
+	help, ok := bytes.CutPrefix(kept, []byte(version))
+	if err != nil || !ok {
+		help, _ = exec.Command(program, "--help").CombinedOutput() // its exit code is no sign
+		tmp := fmt.Sprintf("%s.%d", file, os.Getpid())
+		if os.WriteFile(tmp, append([]byte(version), help...), 0o600) == nil {
+			os.Rename(tmp, file) // not kept: asked again
+		}
+	}
+	return bytes.Contains(help, []byte(option+" "))
+}
+
+// pastaHelp is the file with pasta's help text and the version it belongs to.
+const pastaHelp = "pasta.help"
 
 // readPID reads "PID\n". The writing end may stay open in the helper, so the
 // end of file is not waited for.

@@ -78,21 +78,48 @@ func launchKeeper(from int) (*os.File, error) {
 		ExtraFiles: []*os.File{theirs},
 	}
 	if from != 0 {
-		fd, err := unix.PidfdOpen(from, 0)
+		ns, err := userNamespaceOf(from)
 		if err != nil {
 			ours.Close()
 			return nil, fmt.Errorf("process %d: %w", from, err)
 		}
-		process := os.NewFile(uintptr(fd), "pidfd")
-		defer process.Close()
+		defer ns.Close()
 		cmd.Env[0] = join.KeeperEnv + "=3 4"
-		cmd.ExtraFiles = append(cmd.ExtraFiles, process)
+		cmd.ExtraFiles = append(cmd.ExtraFiles, ns)
 	}
 	if err := cmd.Run(); err != nil {
 		ours.Close()
 		return nil, err
 	}
 	return ours, nil
+}
+
+// userNamespaceOf opens the namespace that lies directly below our own and in
+// which process pid is. A container may have one of its own further down.
+func userNamespaceOf(pid int) (*os.File, error) {
+	own, err := os.Stat("/proc/self/ns/user")
+	if err != nil {
+		return nil, err
+	}
+	ns, err := os.Open(fmt.Sprintf("/proc/%d/ns/user", pid))
+	if err != nil {
+		return nil, err
+	}
+	for {
+		// ioctl_ns(2); it is refused above our own namespace.
+		fd, err := unix.IoctlRetInt(int(ns.Fd()), unix.NS_GET_PARENT)
+		if err != nil {
+			ns.Close()
+			return nil, fmt.Errorf("it is not in a namespace of yours: %w", err)
+		}
+		parent := os.NewFile(uintptr(fd), "user namespace")
+		if fi, err := parent.Stat(); err == nil && os.SameFile(fi, own) {
+			parent.Close()
+			return ns, nil
+		}
+		ns.Close()
+		ns = parent
+	}
 }
 
 func readStep(talk io.Reader) (step, pid int, errno syscall.Errno, err error) {

@@ -7,6 +7,9 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"syscall"
+
+	"golang.org/x/sys/unix"
 )
 
 // Names in the runtime and the state directory.
@@ -28,14 +31,20 @@ type record struct {
 func (r record) String() string { return fmt.Sprintf("%d %d %s\n", r.pid, r.start, r.boot) }
 
 // readRecord returns the record in dir and whether its process is a living
-// keeper. A missing or broken record is one that is not alive.
+// keeper. A record that is missing, broken, a link or somebody else's is one
+// that is not alive, as it is in join/join.c.
 func readRecord(dir string) (record, bool) {
-	data, err := os.ReadFile(filepath.Join(dir, recordName))
+	f, err := os.OpenFile(filepath.Join(dir, recordName), os.O_RDONLY|unix.O_NOFOLLOW|unix.O_NONBLOCK, 0)
 	if err != nil {
 		return record{}, false
 	}
+	defer f.Close()
+	fi, err := f.Stat()
+	if err != nil || !fi.Mode().IsRegular() || int(fi.Sys().(*syscall.Stat_t).Uid) != os.Geteuid() {
+		return record{}, false
+	}
 	var r record
-	if _, err := fmt.Sscan(string(data), &r.pid, &r.start, &r.boot); err != nil || r.pid <= 1 {
+	if _, err := fmt.Fscan(f, &r.pid, &r.start, &r.boot); err != nil || r.pid <= 1 {
 		return record{}, false
 	}
 	now, err := newRecord(r.pid)

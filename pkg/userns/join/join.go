@@ -13,8 +13,8 @@ import "C"
 import "syscall"
 
 // KeeperEnv is the environment variable that turns this program into a
-// keeper: "SOCKET PIDFD", two descriptor numbers; PIDFD is -1 where a new user
-// namespace shall be made.
+// keeper: "SOCKET NAMESPACE", two descriptor numbers; NAMESPACE is -1 where a
+// new user namespace shall be made.
 const KeeperEnv = "_CAROB_KEEPER"
 
 // Steps of a keeper's making, as told by it; see keeper.c.

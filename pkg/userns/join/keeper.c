@@ -16,8 +16,10 @@
  *                 <-- byte --
  *   pause for ever
  *
- * When a namespace of a lost keeper is still alive in some monitor, userns is
- * a pidfd of that process: it is joined instead of made, and MADE is left out.
+ * When the namespace of a lost keeper is still alive in some monitor, userns is
+ * a descriptor of it: it is joined instead of made, and MADE is left out. The
+ * mount namespace is always made anew from the user's own: nothing that was
+ * mounted for a container comes along and stays pinned.
  * An end of file at any point means the command died: the keeper goes too, so
  * no keeper lives without having been written down.
  */
