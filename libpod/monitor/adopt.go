@@ -2,6 +2,7 @@ package monitor
 
 import (
 	"strconv"
+	"strings"
 	"time"
 	"unsafe"
 
@@ -21,32 +22,55 @@ func (s *supervisor) adopt() error {
 	s.run = run{verb: "run", pidfd: -1, started: time.Unix(0, old.Started)}
 	s.streams = [2]stream{{s: s, fd: -1, kind: MsgStdout, bit: Stdout}, {s: s, fd: -1, kind: MsgStderr, bit: Stderr}}
 	s.stdin.fd = -1
-	if !s.takeProcess(old) {
+	s.stop.asked = old.State == StateStopping
+	s.stop.byUser = s.stop.asked
+	switch {
+	case old.BootID != s.rec.BootID:
 		s.adoptDead(old)
-		return nil
+	case old.State == StateCreating && old.PID == 0:
+		s.state = creating
+		s.findProcess(time.Now().Add(findTime))
+	case s.takeProcess(old.PID, old.PIDStart):
+		s.resume(old)
+	default:
+		s.adoptDead(old)
 	}
-	s.run.cgroup = openCgroup(s, old.PID)
-	s.reopenStreams(old.PID)
-	s.resumeState(old)
-	s.startReading()
-	s.idleSoon()
 	return nil
 }
 
-// takeProcess opens the recorded process, if it is still the same one.
-func (s *supervisor) takeProcess(old *Record) bool {
-	if old.PID == 0 || old.BootID != s.rec.BootID {
+// findTime is how long a runtime that a killed monitor had forked may take
+// until it tells the pid of the container it makes.
+const findTime = 5 * time.Second
+
+// findProcess looks for the container of a monitor that was killed while the
+// runtime worked for it. The runtime goes on by itself.
+func (s *supervisor) findProcess(until time.Time) {
+	pid, err := readNumber(s.cfg.RunDir + "/" + pidFile)
+	start := startTime(pid)
+	if err == nil && start != 0 && s.takeProcess(pid, start) {
+		s.rec.PID, s.rec.PIDStart = pid, start
+		s.rec.Started = time.Now().UnixNano()
+		s.run.started = time.Now()
+		s.resume(&s.rec)
+		return
+	}
+	if err == nil || s.stop.asked || time.Now().After(until) {
+		s.fail(exitFailed, "the container's monitor was killed while it made the container")
+		return
+	}
+	s.after(10*time.Millisecond, func() { s.findProcess(until) })
+}
+
+// takeProcess opens process pid, if it is still the one that began at start.
+func (s *supervisor) takeProcess(pid int, start uint64) bool {
+	if pid == 0 {
 		return false
 	}
-	fd, err := unix.PidfdOpen(old.PID, unix.PIDFD_NONBLOCK)
+	fd, err := unix.PidfdOpen(pid, unix.PIDFD_NONBLOCK)
 	if err != nil {
 		return false
 	}
-	if startTime(old.PID) != old.PIDStart {
-		unix.Close(fd)
-		return false
-	}
-	if s.loop.add(fd, unix.EPOLLIN, s.onPidfd) != nil {
+	if startTime(pid) != start || s.loop.add(fd, unix.EPOLLIN, s.onPidfd) != nil {
 		unix.Close(fd)
 		return false
 	}
@@ -54,40 +78,57 @@ func (s *supervisor) takeProcess(old *Record) bool {
 	return true
 }
 
-// resumeState goes on where the predecessor stopped.
-func (s *supervisor) resumeState(old *Record) {
-	switch old.State {
-	case StateCreating, StateCreated:
+// resume goes on with the living process where the predecessor stopped.
+func (s *supervisor) resume(old *Record) {
+	s.run.cgroup = openCgroup(s, old.PID)
+	s.reopenStreams(old.PID)
+	if waitsForStart(old.PID) && !s.cfg.Start {
 		s.setState(created)
 		s.tellPID(MsgCreated)
-		return
+	} else {
+		s.setState(running)
+		s.tellPID(MsgStarted)
+		s.resumeTimers()
 	}
-	s.setState(running)
-	s.tellPID(MsgStarted)
+	s.throttle()
+	s.idleSoon()
+}
+
+func (s *supervisor) resumeTimers() {
 	if s.cfg.Timeout > 0 {
 		left := time.Until(s.run.started.Add(time.Duration(s.cfg.Timeout) * time.Second))
 		s.run.limit = s.after(max(left, 0), s.outOfTime)
 	}
-	if old.State == StateStopping {
+	if s.stop.asked {
 		s.requestStop(stopRequest{byUser: true, seconds: -1})
 	}
+}
+
+// waitsForStart tells whether a process is still the runtime's own, which
+// waits to be started. crun and runc call it so in its name.
+func waitsForStart(pid int) bool {
+	return strings.Contains(readText("/proc/"+strconv.Itoa(pid)+"/comm"), "INIT]")
 }
 
 // adoptDead ends the life of a container whose process is gone. The exit
 // code is known if the predecessor had seen the end.
 func (s *supervisor) adoptDead(old *Record) {
 	s.run.ended, s.run.code = true, old.ExitCode
-	if old.Finished == 0 {
+	if old.State == StateExited { // only the cleaning up is left
+		s.run.failed = old.Started == 0
+		s.stop = stopRequest{asked: true, byUser: old.StoppedByUser}
+		s.state = removing
+		s.after(0, func() { s.tellExit(false); s.forget() })
+		return
+	}
+	if old.Finished < old.Started || old.Finished == 0 {
 		s.run.code = exitLost
 		s.rec.Error = "the exit code is not known: the container's monitor was killed"
 		s.rec.Finished = time.Now().UnixNano()
 	}
-	if old.State == StateExited {
-		s.run.failed = old.Started == 0
-	}
 	s.rec.ExitCode, s.rec.PID, s.rec.PIDStart = s.run.code, 0, 0
 	s.state = draining
-	s.after(0, s.endRun)
+	s.drainer = s.after(0, s.drain)
 }
 
 // exitLost is recorded when nobody saw how the process ended.

@@ -87,20 +87,31 @@ func unescapeOctal(p string) string {
 	return string(b)
 }
 
-// runCleanup starts Config.Cleanup as a program of its own and leaves it
-// behind, the record unlocked for it.
-func (s *supervisor) runCleanup() {
-	if len(s.cfg.Cleanup) == 0 {
+// rootfsMounted tells whether another run finds its root file system. A
+// monitor that adopts need not have been given it.
+func (s *supervisor) rootfsMounted() bool {
+	return s.cfg.Rootfs == "" || len(mountPoints(readText("/proc/self/mountinfo"), s.cfg.Rootfs)) > 0
+}
+
+// leaveBehind starts what is to follow the monitor's end as a program of its
+// own: Config.Again for a restart that this monitor could not do, otherwise
+// Config.Cleanup unless a client has removed the container.
+func (s *supervisor) leaveBehind() {
+	argv := s.cfg.Cleanup
+	if s.handOver {
+		argv = s.cfg.Again
+	} else if s.cfg.Remove && s.removed {
+		return
+	}
+	if len(argv) == 0 {
 		return
 	}
 	null, err := openNull()
 	if err != nil {
 		return
 	}
-	env := s.childEnv()
-	unix.Close(s.recordFD)
 	s.unprotectFromOOM()
-	_, _ = syscall.ForkExec(s.cfg.Cleanup[0], s.cfg.Cleanup, &syscall.ProcAttr{
-		Dir: "/", Env: env, Files: []uintptr{null, null, null}, Sys: &syscall.SysProcAttr{Setsid: true},
+	_, _ = syscall.ForkExec(argv[0], argv, &syscall.ProcAttr{
+		Dir: "/", Env: s.childEnv(), Files: []uintptr{null, null, null}, Sys: &syscall.SysProcAttr{Setsid: true},
 	})
 }

@@ -74,22 +74,26 @@ func (c *client) ready(events uint32) {
 	}
 }
 
-// receive takes one message.
-func (c *client) receive() {
+// receive takes one message and tells whether there may be more.
+func (c *client) receive() bool {
 	buf := c.s.io.message()
 	n, _, flags, _, err := unix.Recvmsg(c.fd, buf, nil, unix.MSG_DONTWAIT)
-	if err == unix.EAGAIN || err == unix.EINTR {
-		return
+	if err == unix.EAGAIN {
+		return false
+	}
+	if err == unix.EINTR {
+		return true
 	}
 	if err != nil || n <= 0 {
 		c.drop()
-		return
+		return false
 	}
 	if flags&unix.MSG_TRUNC != 0 {
 		c.refuse(Kind(buf[0]), "the message is too long")
-		return
+	} else {
+		c.s.handle(c, Kind(buf[0]), buf[1:n])
 	}
-	c.s.handle(c, Kind(buf[0]), buf[1:n])
+	return c.fd >= 0
 }
 
 // handle obeys one message.
@@ -345,9 +349,7 @@ func (s *supervisor) leaveIfDone() {
 		}
 	}
 	s.over = true
-	if s.cfg.Remove && !s.removed || !s.cfg.Remove {
-		s.runCleanup()
-	}
+	s.leaveBehind()
 }
 
 // stopLingering leaves clients behind that do not read their last messages.

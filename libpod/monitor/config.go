@@ -73,6 +73,11 @@ type Config struct {
 	Remove  bool     `json:"remove,omitempty"`
 	Cleanup []string `json:"cleanup,omitempty"` // argv, run after the container's end with RuntimeEnv
 
+	// Again is the argv that starts the container again. It is run when the
+	// restart policy wants that of a monitor which has adopted the container
+	// and was not given the mounted Rootfs.
+	Again []string `json:"again,omitempty"`
+
 	// Events is the events file; EventBase the attributes every event of
 	// this container carries (docs/STATE.md has the line's format).
 	Events    string            `json:"events,omitempty"`

@@ -45,10 +45,14 @@ func TestMain(m *testing.M) {
 		panic(err)
 	}
 	program = filepath.Join(dir, "carob-monitor")
+	defer func() {}()
 	build := exec.Command("go", "build", "-ldflags=-s -w", "-o", program, "../../cmd/carob-monitor")
 	build.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if out, err := build.CombinedOutput(); err != nil && skipReason == "" {
 		skipReason = "cannot build carob-monitor: " + string(out)
+	}
+	if p := os.Getenv("MONPROG"); p != "" {
+		program = p
 	}
 	code := m.Run()
 	os.RemoveAll(dir)
@@ -74,7 +78,7 @@ func rerunInside() (code int, ok bool) {
 
 // box is one container to be supervised.
 type box struct {
-	t    *testing.T
+	t    testing.TB
 	dir  string
 	cfg  monitor.Config
 	opts client.SpawnOptions
@@ -82,7 +86,7 @@ type box struct {
 }
 
 // newBox makes a bundle that runs args.
-func newBox(t *testing.T, args ...string) *box {
+func newBox(t testing.TB, args ...string) *box {
 	t.Helper()
 	need(t, "crun")
 	dir := t.TempDir()
@@ -102,7 +106,7 @@ func newBox(t *testing.T, args ...string) *box {
 
 func (b *box) path(name string) string { return filepath.Join(b.dir, name) }
 
-func need(t *testing.T, name string) string {
+func need(t testing.TB, name string) string {
 	t.Helper()
 	if skipReason != "" {
 		t.Skip(skipReason)
@@ -114,14 +118,14 @@ func need(t *testing.T, name string) string {
 	return path
 }
 
-func must(t *testing.T, err error) {
+func must(t testing.TB, err error) {
 	t.Helper()
 	if err != nil {
 		t.Fatal(err)
 	}
 }
 
-func makeRootfs(t *testing.T, root string) {
+func makeRootfs(t testing.TB, root string) {
 	t.Helper()
 	busybox, err := os.ReadFile(need(t, "busybox"))
 	must(t, err)
@@ -245,7 +249,7 @@ func (b *box) logText(files ...string) string {
 }
 
 // ended waits for the final end and for the monitor to leave.
-func ended(t *testing.T, c *client.Conn, stdout, stderr interface{ Write([]byte) (int, error) }) int {
+func ended(t testing.TB, c *client.Conn, stdout, stderr interface{ Write([]byte) (int, error) }) int {
 	t.Helper()
 	code, err := c.WaitExit(stdout, stderr)
 	must(t, err)

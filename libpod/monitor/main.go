@@ -55,7 +55,9 @@ type supervisor struct {
 	run   run    // the container's present run
 	row   uint   // restarts in a row, for the back-off
 	pause *timer // the back-off
-	stop  stopRequest
+	// handOver: another program has to run the container again.
+	handOver bool
+	stop     stopRequest
 
 	children []child
 	streams  [2]stream
@@ -87,7 +89,7 @@ func (s *supervisor) begin() error {
 	// only at this limit.
 	debug.SetGCPercent(-1)
 	debug.SetMemoryLimit(8 << 20)
-	s.listener = -1
+	s.listener, s.stdin.fd, s.run.pidfd = -1, -1, -1
 	s.closeOnExec()
 	_, _ = unix.Setsid() // already so when Spawn started us
 	if err := unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0); err != nil {
@@ -117,6 +119,8 @@ func (s *supervisor) begin() error {
 	}
 	s.beginRecord()
 	s.setState(creating)
+	for len(s.clients) > 0 && s.clients[0].receive() { // the launcher's first words
+	}
 	s.create()
 	return nil
 }

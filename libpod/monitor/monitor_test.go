@@ -95,6 +95,19 @@ func TestCreateThenStart(t *testing.T) {
 	}
 }
 
+func TestStdinSentBeforeTheMonitorLooks(t *testing.T) {
+	b := newBox(t, "cat")
+	b.cfg.Stdin = true
+	b.opts.Attach = outputs | monitor.Stdin
+	c := b.spawn()
+	must(t, c.Stdin([]byte("early\n")))
+	must(t, c.CloseStdin())
+	var out bytes.Buffer
+	if code := ended(t, c, &out, nil); code != 0 || out.String() != "early\n" {
+		t.Errorf("code %d, %q", code, out.String())
+	}
+}
+
 func TestStdinClosesOnlyItsStream(t *testing.T) {
 	b := newBox(t, "sh", "-c", "cat; echo more")
 	b.cfg.Stdin = true
@@ -279,7 +292,6 @@ func TestStdinNotReadDoesNotHoldSignals(t *testing.T) {
 func TestCorner05SignalBeforeStartIsQueued(t *testing.T) {
 	b := newBox(t, "sh", "-c", "trap 'exit 9' USR1; while :; do sleep 0.05; done")
 	c := b.spawn()
-	time.Sleep(time.Millisecond)
 	must(t, c.Signal(unix.SIGKILL)) // the runtime is still at work
 	if code := ended(t, c, nil, nil); code != 137 {
 		t.Errorf("code %d", code)

@@ -28,7 +28,8 @@ const (
 	ended                   // all is gone; somebody may still have to remove it
 )
 
-// recorded is the word for s in the record file.
+// recorded is the word for s in the record file. Draining has none of its
+// own: the record's Finished tells.
 func (s state) recorded() string {
 	switch s {
 	case creating:
@@ -37,7 +38,7 @@ func (s state) recorded() string {
 		return StateCreated
 	case running:
 		return StateRunning
-	case stopping, draining:
+	case stopping:
 		return StateStopping
 	case backingOff:
 		return StateRestarting
@@ -67,13 +68,15 @@ type run struct {
 
 func (s *supervisor) setState(to state) {
 	s.state = to
-	s.rec.State = to.recorded()
+	if to != draining {
+		s.rec.State = to.recorded()
+	}
 	s.save()
 }
 
 // create forks the runtime for a new run.
 func (s *supervisor) create() {
-	s.run = run{verb: "create", pidfd: -1}
+	s.run = run{verb: "create", pidfd: -1, queue: s.run.queue}
 	s.garbage += 32 << 10
 	if s.cfg.Start || s.rec.Restarts > 0 {
 		s.run.verb = "run"
@@ -209,6 +212,9 @@ func (s *supervisor) fail(code int, text string) {
 	s.run.code = code
 	s.rec.ExitCode, s.rec.Error = code, text
 	s.rec.PID, s.rec.PIDStart = 0, 0
+	if s.rec.Started != 0 {
+		s.rec.Finished = time.Now().UnixNano()
+	}
 	s.tell(MsgFailed, append([]byte{byte(code)}, trimTo(text, MaxPayload-1)...))
 	s.closeStreams()
 	s.endRun()
@@ -223,6 +229,9 @@ func (s *supervisor) endRun() {
 		unix.Close(s.run.pidfd)
 	}
 	again := s.restartWanted()
+	if again && s.adopting && !s.rootfsMounted() {
+		s.handOver, again = true, false
+	}
 	if !again {
 		s.rec.StoppedByUser = s.stop.byUser
 	}
@@ -237,6 +246,11 @@ func (s *supervisor) endRun() {
 		s.eventDied()
 		s.tellExit(again)
 	}
+	s.forget()
+}
+
+// forget makes the runtime forget the run.
+func (s *supervisor) forget() {
 	if s.runtime(s.deleteDone, "delete", "--force", s.cfg.ID) != nil {
 		s.deleteDone(0)
 	}
@@ -265,6 +279,7 @@ func (s *supervisor) finish() {
 	s.cleanUp()
 	s.event("cleanup")
 	s.state = ended
+	unix.Close(s.recordFD) // nothing follows: whoever waits for MsgCleaned may lock it
 	s.tell(MsgCleaned, nil)
 	s.after(lingerTime, s.stopLingering)
 	s.leaveIfDone()

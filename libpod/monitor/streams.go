@@ -66,6 +66,7 @@ func (s *supervisor) pipeFiles(files []uintptr) error {
 		s.ends = append(s.ends, p[0])
 		files[0] = uintptr(p[0])
 		s.stdin.open(p[1])
+		s.stdin.flush(s)
 	}
 	for i := range s.streams {
 		end, err := s.streams[i].pipe()

@@ -1,0 +1,51 @@
+package monitor_test
+
+import (
+	"io"
+	"os/exec"
+	"testing"
+
+	"github.com/carob-containers/carob/libpod/monitor/client"
+)
+
+// BenchmarkRun is a whole life: spawn, run true, exit, clean up.
+func BenchmarkRun(b *testing.B) { benchmarkRun(b, "monitor") }
+
+// BenchmarkBareRuntime is what the runtime alone takes for the same.
+func BenchmarkBareRuntime(b *testing.B) { benchmarkRun(b, "crun") }
+
+func benchmarkRun(b *testing.B, how string) {
+	x := newBox(b, "true")
+	x.cfg.RunDir = b.TempDir() + "/run"
+	for b.Loop() {
+		if how == "crun" {
+			argv := append(x.cfg.Runtime, "run", "--bundle", x.dir, x.cfg.ID)
+			must(b, exec.Command(argv[0], argv[1:]...).Run())
+			continue
+		}
+		x.opts = client.SpawnOptions{Attach: outputs}
+		c := x.spawn()
+		if _, err := c.WaitExit(io.Discard, io.Discard); err != nil {
+			b.Fatal(err)
+		}
+		must(b, c.WaitCleaned())
+		must(b, c.Wait())
+		c.Close()
+	}
+}
+
+// BenchmarkOutput pumps a gigabyte to a client and to a log.
+func BenchmarkOutput(b *testing.B) {
+	for _, driver := range []string{"none", "k8s-file", "json-file"} {
+		b.Run(driver, func(b *testing.B) {
+			const size = 256 << 20
+			b.SetBytes(size)
+			for b.Loop() {
+				x := newBox(b, "sh", "-c", "yes 'a line of text that is as long as lines use to be, more or less' | head -c "+itoa(size))
+				x.cfg.LogDriver = driver
+				x.opts.Attach = outputs
+				ended(b, x.spawn(), io.Discard, nil)
+			}
+		})
+	}
+}
