@@ -176,7 +176,7 @@ func (a *app) afterAttach(ctx context.Context, ctr *libpod.Container, conn *clie
 	case ctx.Err() != nil:
 		return signalError(ctx)
 	case errors.Is(err, libpod.ErrOutputClosed):
-		return outputClosed(ctx, ctr)
+		return outputClosed(ctr, conn)
 	case errors.Is(err, client.ErrGone):
 		code, err := ctr.Wait(ctx, []string{libpod.StateExited}, 100*time.Millisecond)
 		if err != nil {
@@ -235,13 +235,12 @@ func removeUnstarted(ctr *libpod.Container) error {
 	return err
 }
 
-// outputClosed is the quiet end of "carob run ... | head": a --rm container
-// goes, another one is left running.
-func outputClosed(ctx context.Context, ctr *libpod.Container) error {
+// outputClosed is the quiet end of "carob run ... | head". A --rm container is
+// told to stop, and its monitor, whom this client leaves, removes it; another
+// one is left running.
+func outputClosed(ctr *libpod.Container, conn *client.Conn) error {
 	if ctr.Container.Remove {
-		err := ctr.Remove(ctx, libpod.RemoveOptions{Force: true, Volumes: true})
-		var gone *libpod.NoContainerError
-		if err != nil && !errors.As(err, &gone) {
+		if err := conn.Stop(0, -1); err != nil && !errors.Is(err, client.ErrGone) {
 			return err
 		}
 	}
