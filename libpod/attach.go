@@ -90,12 +90,12 @@ func Attach(ctx context.Context, conn *client.Conn, o *AttachOptions) (*Attached
 // Attach joins a container that was started before, with the output it has
 // kept since the last client detached.
 func (c *Container) Attach(ctx context.Context, o *AttachOptions) (*Attached, error) {
-	st, err := c.State()
+	st, err := c.Repair(ctx)
 	if err != nil {
 		return nil, err
 	}
 	if !st.Live() {
-		return nil, withHint(fmt.Errorf("cannot attach to container %s: it is not running", c.Name), "carob start --attach "+c.Name)
+		return nil, withHint(fmt.Errorf("cannot attach to container %s: it is %s, not running", c.Name, st.Status), "carob start --attach "+c.Name)
 	}
 	conn, err := client.Dial(c.RunDir())
 	if err != nil {

@@ -4,6 +4,7 @@ package main
 // constructor, its options, its flags and one call into libpod.
 func commands() []command {
 	return []command{
+		{"attach", newAttach},
 		{"create", newCreate},
 		{"history", newHistory},
 		{"image", newImage},
@@ -15,6 +16,7 @@ func commands() []command {
 		{"rm", newRm},
 		{"rmi", newRmi},
 		{"run", newRun},
+		{"start", newStart},
 		{"stop", newStop},
 		{"tag", newTag},
 		{"unpause", newUnpause},

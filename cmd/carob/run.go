@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 	"slices"
 	"strings"
 
@@ -56,13 +55,9 @@ func runRun(ctx context.Context, a *app, o *runOptions, args []string) error {
 	if err != nil {
 		return err
 	}
-	files, err := preserved(ctr.Process.PreserveFDs)
+	opts, err := startWith(ctr)
 	if err != nil {
 		return errors.Join(err, removeUnstarted(ctr))
-	}
-	opts := libpod.StartOptions{ExtraFiles: files}
-	if ctr.Log.Driver == "passthrough" {
-		opts.Stdio = &[3]*os.File{os.Stdin, os.Stdout, os.Stderr}
 	}
 	if o.detach {
 		return a.runDetached(ctx, ctr, opts)
