@@ -132,8 +132,11 @@ func (s *supervisor) createDone(ws unix.WaitStatus) {
 	}
 	s.setState(created)
 	s.tellPID(MsgCreated)
-	if s.stop.asked {
+	switch {
+	case s.stop.asked:
 		s.kill(unix.SIGKILL)
+	case s.cfg.Start: // MsgStart came while the runtime was at work
+		s.start()
 	}
 }
 
