@@ -1,6 +1,7 @@
 package monitor
 
 import (
+	"os"
 	"strconv"
 	"strings"
 	"time"
@@ -38,9 +39,9 @@ func (s *supervisor) adopt() error {
 	return nil
 }
 
-// findTime is how long a runtime that a killed monitor had forked may take
-// until it tells the pid of the container it makes.
-const findTime = 5 * time.Second
+// findTime is how long a runtime that a killed monitor had forked may be
+// unseen, between fork and exec, or between its end and our next look.
+const findTime = 200 * time.Millisecond
 
 // findProcess looks for the container of a monitor that was killed while the
 // runtime worked for it. The runtime goes on by itself.
@@ -54,11 +55,30 @@ func (s *supervisor) findProcess(until time.Time) {
 		s.resume(&s.rec)
 		return
 	}
-	if err == nil || s.stop.asked || time.Now().After(until) {
+	if err == nil || time.Now().After(until) {
 		s.fail(exitFailed, "the container's monitor was killed while it made the container")
 		return
 	}
+	if s.runtimeAtWork() {
+		until = time.Now().Add(findTime)
+	}
 	s.after(10*time.Millisecond, func() { s.findProcess(until) })
+}
+
+// runtimeAtWork tells whether a process works on our container: the
+// runtime's last argument is the container's ID.
+func (s *supervisor) runtimeAtWork() bool {
+	procs, err := os.ReadDir("/proc")
+	if err != nil {
+		return false
+	}
+	for _, p := range procs {
+		if name := p.Name(); name[0] >= '1' && name[0] <= '9' &&
+			strings.HasSuffix(readText("/proc/"+name+"/cmdline"), "\x00"+s.cfg.ID+"\x00") {
+			return true
+		}
+	}
+	return false
 }
 
 // takeProcess opens process pid, if it is still the one that began at start.

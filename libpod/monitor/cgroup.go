@@ -136,3 +136,17 @@ func readAt0(fd int) string {
 	}
 	return string(buf[:n])
 }
+
+// remove removes the empty control group of a version 2 host. False leaves it
+// to the runtime: it is not empty, or it is of version 1.
+func (g *cgroup) remove() bool {
+	if g.freezer == "" {
+		return true // it never had one
+	}
+	dir, ok := strings.CutSuffix(g.freezer, "/cgroup.freeze")
+	if !ok {
+		return false
+	}
+	err := unix.Rmdir(dir)
+	return err == nil || err == unix.ENOENT
+}

@@ -94,14 +94,15 @@ func (s *supervisor) rootfsMounted() bool {
 }
 
 // leaveBehind starts what is to follow the monitor's end as a program of its
-// own: Config.Again for a restart that this monitor could not do, otherwise
-// Config.Cleanup unless a client has removed the container.
+// own: Config.Again for a restart that this monitor could not do, or
+// Config.Cleanup for a container to be removed that no client has removed.
 func (s *supervisor) leaveBehind() {
-	argv := s.cfg.Cleanup
-	if s.handOver {
+	var argv []string
+	switch {
+	case s.handOver:
 		argv = s.cfg.Again
-	} else if s.cfg.Remove && s.removed {
-		return
+	case s.cfg.Remove && !s.removed:
+		argv = s.cfg.Cleanup
 	}
 	if len(argv) == 0 {
 		return

@@ -37,6 +37,10 @@ type Config struct {
 	// Runtime is the OCI runtime's argv up to the subcommand, for example
 	// [/usr/bin/crun --root DIR].
 	Runtime []string `json:"runtime"`
+	// RuntimeState is the runtime's own directory of this container. Set where
+	// removing it is all that the runtime's delete would do beside killing;
+	// "" has the runtime do it.
+	RuntimeState string `json:"runtime_state,omitempty"`
 	// RuntimeEnv is added to the monitor's environment for the runtime
 	// (LISTEN_FDS, NOTIFY_SOCKET ...).
 	RuntimeEnv  []string `json:"runtime_env,omitempty"`
@@ -71,7 +75,7 @@ type Config struct {
 	// Remove: the container goes when it ends. A client that has sent
 	// MsgClaimRemove does it; if none is left, the monitor runs Cleanup.
 	Remove  bool     `json:"remove,omitempty"`
-	Cleanup []string `json:"cleanup,omitempty"` // argv, run after the container's end with RuntimeEnv
+	Cleanup []string `json:"cleanup,omitempty"` // argv, run with RuntimeEnv added to the environment
 
 	// Again is the argv that starts the container again. It is run when the
 	// restart policy wants that of a monitor which has adopted the container

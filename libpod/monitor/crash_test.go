@@ -154,28 +154,48 @@ func TestAdoptTerminalSaysThatItIsLost(t *testing.T) {
 	}
 }
 
+// TestKilledAtAnyTimeThenAdopted kills monitors at all times of a start and
+// lets the next one bring the container to an end.
 func TestKilledAtAnyTimeThenAdopted(t *testing.T) {
-	for delay := time.Duration(0); delay < 40*time.Millisecond; delay += 4 * time.Millisecond {
-		b := newBox(t, "sleep", "0.02")
+	taken := 0
+	for delay := time.Duration(0); delay < 16*time.Millisecond; delay += time.Millisecond {
+		marker := "10" + itoa(int(delay/time.Microsecond)) + itoa(os.Getpid())
+		b := newBox(t, "sleep", marker)
 		b.spawn()
 		time.Sleep(delay)
 		b.killMonitor()
-		time.Sleep(30 * time.Millisecond) // a forked runtime may still be at work
 		if b.record() == nil {
-			continue // it never got that far: nothing to adopt
+			continue // it never got that far: there is nothing to adopt
 		}
 		c := b.adopt()
-		for {
-			if _, _, err := c.Recv(); errors.Is(err, client.ErrGone) {
-				break
-			} else if err != nil {
-				t.Fatal(err)
-			}
+		_, err := c.WaitStarted()
+		var failed *client.Failed
+		if err == nil {
+			taken++
+			must(t, c.Stop(unix.SIGKILL, 0))
+		} else if !errors.As(err, &failed) {
+			t.Fatalf("killed after %s: %v", delay, err)
 		}
+		must(t, c.WaitCleaned())
 		if r := b.record(); r.State != monitor.StateExited {
 			t.Errorf("killed after %s: %+v", delay, r)
 		}
+		if pid := processWith(marker); pid != "" {
+			t.Errorf("killed after %s: process %s is left", delay, pid)
+		}
 	}
+	t.Logf("%d of 16 containers were taken over", taken)
+}
+
+// processWith finds a process by its last argument.
+func processWith(arg string) string {
+	lines, _ := filepath.Glob("/proc/[0-9]*/cmdline")
+	for _, path := range lines {
+		if data, _ := os.ReadFile(path); strings.HasSuffix(string(data), "\x00"+arg+"\x00") {
+			return filepath.Base(filepath.Dir(path))
+		}
+	}
+	return ""
 }
 
 // TestFullDiskWhileLogging has the log on a file system of 256 kB.

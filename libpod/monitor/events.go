@@ -2,24 +2,26 @@ package monitor
 
 import (
 	"encoding/json"
+	"maps"
 	"time"
 
 	"golang.org/x/sys/unix"
 )
 
-// Event is one line of the events file, with podman's names of the keys.
+// Event is one line of the events file, as carob's commands write and read
+// it (docs/STATE.md).
 type Event struct {
-	ContainerExitCode *int              `json:"ContainerExitCode,omitempty"`
-	ID                string            `json:"ID,omitempty"`
-	Image             string            `json:"Image,omitempty"`
-	Name              string            `json:"Name,omitempty"`
-	Network           string            `json:"Network,omitempty"`
-	HealthStatus      string            `json:"HealthStatus,omitempty"`
-	Status            string            `json:"Status"` // create, start, died, ...
-	Time              time.Time         `json:"Time"`
-	Type              string            `json:"Type"` // container, image, pod, volume, system
-	Attributes        map[string]string `json:"Attributes"`
+	Time       time.Time         `json:"time"`
+	Type       string            `json:"type"`
+	Status     string            `json:"status"` // init, start, died, restart, cleanup
+	ID         string            `json:"id,omitempty"`
+	Name       string            `json:"name,omitempty"`
+	Image      string            `json:"image,omitempty"`
+	Attributes map[string]string `json:"attributes,omitempty"`
 }
+
+// exitCodeAttribute holds the exit code in the attributes of died.
+const exitCodeAttribute = "containerExitCode"
 
 // AppendEvent adds e to the events file at path in a single write, so that
 // any number of writers may do so at once.
@@ -39,20 +41,23 @@ func AppendEvent(path string, e *Event) error {
 	return nil
 }
 
-func (s *supervisor) event(status string) { s.appendEvent(&Event{Status: status}) }
-
-func (s *supervisor) eventDied() {
-	code := s.rec.ExitCode
-	s.appendEvent(&Event{Status: "died", ContainerExitCode: &code})
-}
-
-// appendEvent fills in what all of the container's events have in common. An
-// event that cannot be written (a full disk) is none the container dies of.
-func (s *supervisor) appendEvent(e *Event) {
+// event notes what happened to the container, with one attribute more when
+// name is not empty. An event that cannot be written (a full disk) is none
+// the container dies of.
+func (s *supervisor) event(status, name, value string) {
 	if s.cfg.Events == "" {
 		return
 	}
-	e.ID, e.Name, e.Image, e.Type = s.cfg.ID, s.cfg.Name, s.cfg.Image, "container"
-	e.Time, e.Attributes = time.Now().UTC(), s.cfg.EventBase
-	_ = AppendEvent(s.cfg.Events, e)
+	attributes := s.cfg.EventBase
+	if name != "" {
+		attributes = maps.Clone(attributes)
+		if attributes == nil {
+			attributes = make(map[string]string, 1)
+		}
+		attributes[name] = value
+	}
+	_ = AppendEvent(s.cfg.Events, &Event{
+		Time: time.Now().UTC(), Type: "container", Status: status,
+		ID: s.cfg.ID, Name: s.cfg.Name, Image: s.cfg.Image, Attributes: attributes,
+	})
 }

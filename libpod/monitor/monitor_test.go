@@ -531,3 +531,38 @@ func TestReload(t *testing.T) {
 		t.Error("the old policy is in force")
 	}
 }
+
+func TestEvents(t *testing.T) {
+	b := newBox(t, "sh", "-c", "exit 3")
+	b.cfg.RestartPolicy, b.cfg.RestartMax = "on-failure", 1
+	b.cfg.EventBase = map[string]string{"label": "value"}
+	ended(t, b.spawn(), nil, nil)
+	data, err := os.ReadFile(b.cfg.Events)
+	must(t, err)
+	var got []string
+	for line := range strings.Lines(string(data)) {
+		var e monitor.Event
+		must(t, json.Unmarshal([]byte(line), &e))
+		if e.ID != b.cfg.ID || e.Name != "box" || e.Type != "container" || e.Image != "localhost/test" || e.Time.IsZero() || e.Attributes["label"] != "value" {
+			t.Errorf("%+v", e)
+		}
+		if e.Status == "died" && e.Attributes["containerExitCode"] != "3" {
+			t.Errorf("%+v", e)
+		}
+		got = append(got, e.Status)
+	}
+	if want := "init start died restart init start died cleanup"; strings.Join(got, " ") != want {
+		t.Errorf("%q, want %q", got, want)
+	}
+}
+
+func TestNotRemovedWithoutRemove(t *testing.T) {
+	b := newBox(t, "true")
+	marker := b.path("cleaned")
+	b.cfg.Cleanup = []string{"/bin/sh", "-c", "echo > " + marker}
+	ended(t, b.spawn(), nil, nil)
+	time.Sleep(100 * time.Millisecond)
+	if _, err := os.Stat(marker); !errors.Is(err, os.ErrNotExist) {
+		t.Error("the clean-up ran")
+	}
+}

@@ -59,7 +59,7 @@ func (s *supervisor) runAgain() {
 	s.pause = nil
 	s.rec.Restarts++
 	s.setState(creating)
-	s.event("restart")
+	s.event("restart", "", "")
 	s.create()
 }
 

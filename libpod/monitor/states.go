@@ -1,6 +1,7 @@
 package monitor
 
 import (
+	"os"
 	"strconv"
 	"time"
 
@@ -123,7 +124,7 @@ func (s *supervisor) createDone(ws unix.WaitStatus) {
 	s.rec.PID, s.rec.PIDStart = pid, startTime(pid)
 	s.run.cgroup = openCgroup(s, pid)
 	s.writePIDFile()
-	s.event("init")
+	s.event("init", "", "")
 	s.startReading()
 	if s.run.verb == "run" {
 		s.tellPID(MsgCreated)
@@ -165,7 +166,7 @@ func (s *supervisor) started() {
 	s.rec.Started = s.run.started.UnixNano()
 	s.setState(running)
 	s.tellPID(MsgStarted)
-	s.event("start")
+	s.event("start", "", "")
 	if s.cfg.Timeout > 0 {
 		s.run.limit = s.after(time.Duration(s.cfg.Timeout)*time.Second, s.outOfTime)
 	}
@@ -246,7 +247,7 @@ func (s *supervisor) endRun() {
 	}
 	s.save()
 	if !s.run.failed {
-		s.eventDied()
+		s.event("died", exitCodeAttribute, strconv.Itoa(s.rec.ExitCode))
 		s.tellExit(again)
 	}
 	s.forget()
@@ -254,9 +255,24 @@ func (s *supervisor) endRun() {
 
 // forget makes the runtime forget the run.
 func (s *supervisor) forget() {
+	if s.forgetFiles() {
+		s.deleteDone(0)
+		return
+	}
 	if s.runtime(s.deleteDone, "delete", "--force", s.cfg.ID) != nil {
 		s.deleteDone(0)
 	}
+}
+
+// forgetFiles forgets a run without the runtime, which would cost as much as
+// all the rest of a container's end. It can where process 1 of a pid namespace
+// took all others along, so that only the runtime's files and the control
+// group are left.
+func (s *supervisor) forgetFiles() bool {
+	if s.cfg.RuntimeState == "" || s.run.failed || !s.run.cgroup.remove() {
+		return false
+	}
+	return os.RemoveAll(s.cfg.RuntimeState) == nil
 }
 
 // deleteDone follows when the runtime has forgotten the run. A runtime that
@@ -280,7 +296,7 @@ func (s *supervisor) finish() {
 	s.state = removing
 	s.acceptAll()
 	s.cleanUp()
-	s.event("cleanup")
+	s.event("cleanup", "", "")
 	s.state = ended
 	unix.Close(s.recordFD) // nothing follows: whoever waits for MsgCleaned may lock it
 	s.tell(MsgCleaned, nil)
