@@ -19,6 +19,7 @@ type Container struct {
 	*spec.Container
 	rt   *Runtime
 	base *baseImage // set once it was looked up
+	net  *network   // set when create has begun it for the start that follows
 }
 
 // States of a container, as users read them.

@@ -30,6 +30,9 @@ type PullOptions struct {
 type CreateOptions struct {
 	Pull    PullOptions
 	Replace bool // remove a container of the same name first
+	// StartFollows: the caller starts the container at once, in this process.
+	// Its network, which takes longest, is begun while it is being made.
+	StartFollows bool
 }
 
 // CreateContainer makes a container from c, completing it (ID, name, image).
@@ -49,6 +52,7 @@ func (rt *Runtime) CreateContainer(ctx context.Context, c *spec.Container, opts 
 		}
 	}
 	plan, err := rt.planCreate(ctx, c, img)
+	defer plan.ids.Release()
 	if err != nil {
 		return nil, err
 	}
@@ -61,7 +65,13 @@ func (rt *Runtime) CreateContainer(ctx context.Context, c *spec.Container, opts 
 		return nil, err
 	}
 	defer lock.Release()
+	if opts.StartFollows {
+		if ctr.net, err = rt.beginNetwork(ctx, c); err != nil {
+			return nil, errors.Join(err, ctr.erase(context.WithoutCancel(ctx)))
+		}
+	}
 	if err := ctr.make(ctx, img, plan); err != nil {
+		ctr.net.abort()
 		return nil, errors.Join(err, ctr.erase(context.WithoutCancel(ctx)))
 	}
 	rt.event(ctr, "create", nil)
@@ -72,18 +82,19 @@ func (rt *Runtime) CreateContainer(ctx context.Context, c *spec.Container, opts 
 type createPlan struct {
 	needs   []string       // containers it depends on
 	volumes []*spec.Volume // volumes it uses, made unless there
+	ids     *store.Lock    // held while ids for --userns=auto are chosen
 }
 
 func (rt *Runtime) planCreate(ctx context.Context, c *spec.Container, img *baseImage) (*createPlan, error) {
 	plan := &createPlan{}
 	if err := rt.resolveMounts(ctx, c, img, plan); err != nil {
-		return nil, err
+		return plan, err
 	}
-	if err := rt.resolveUserns(ctx, c); err != nil {
-		return nil, err
+	if err := rt.resolveUserns(ctx, c, img, plan); err != nil {
+		return plan, err
 	}
 	if err := rt.resolvePorts(ctx, c, img); err != nil {
-		return nil, err
+		return plan, err
 	}
 	return plan, rt.resolveDependencies(ctx, c, plan)
 }
@@ -92,6 +103,7 @@ func (c *Container) make(ctx context.Context, img *baseImage, plan *createPlan) 
 	if err := c.insert(ctx, plan); err != nil {
 		return err
 	}
+	plan.ids.Release()
 	for _, v := range plan.volumes {
 		if err := c.rt.makeVolumeDir(v); err != nil {
 			return err

@@ -117,9 +117,8 @@ func (l *launcher) resolvConf() (string, bool, error) {
 	if len(n.DNS) == 1 && n.DNS[0] == "none" {
 		return "", false, nil
 	}
-	host, _ := os.ReadFile("/etc/resolv.conf")
 	return string(netns.ResolvConf(netns.ResolvInput{
-		Host: host, Kind: l.net.kind, Servers: n.DNS, Search: n.DNSSearch, Options: n.DNSOptions,
+		Host: netns.HostResolvConf(), Kind: l.net.kind, Servers: n.DNS, Search: n.DNSSearch, Options: n.DNSOptions,
 	})), true, nil
 }
 

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"syscall"
 
 	rspec "github.com/opencontainers/runtime-spec/specs-go"
@@ -34,15 +35,16 @@ func (c *Container) launch(ctx context.Context, opts StartOptions) (conn *client
 	if err := os.MkdirAll(c.RunDir(), 0o700); err != nil {
 		return nil, err
 	}
-	net := opts.Network
+	net := c.net
+	c.net = nil
 	if net == nil {
-		if net, err = c.rt.BeginNetwork(ctx, c.Container); err != nil {
+		if net, err = c.rt.beginNetwork(ctx, c.Container); err != nil {
 			return nil, err
 		}
 	}
 	defer func() {
 		if err != nil {
-			net.Abort()
+			net.abort()
 			os.RemoveAll(c.RunDir())
 		}
 	}()
@@ -68,12 +70,12 @@ func (c *Container) launch(ctx context.Context, opts StartOptions) (conn *client
 }
 
 // letGo waits for the network, lets the process run and waits until it does.
-func (c *Container) letGo(conn *client.Conn, net *Network, opts StartOptions) error {
-	if err := net.Wait(); err != nil {
+func (c *Container) letGo(conn *client.Conn, net *network, opts StartOptions) error {
+	if err := net.wait(); err != nil {
 		conn.Stop(syscall.SIGKILL, 0)
 		return err
 	}
-	net.Handover()
+	net.handOver()
 	if !c.startsAtOnce(net, opts) && !opts.InitOnly {
 		if err := conn.Start(); err != nil {
 			return err
@@ -92,15 +94,15 @@ func (c *Container) letGo(conn *client.Conn, net *Network, opts StartOptions) er
 
 // startsAtOnce tells whether the monitor may create and start in one call of
 // the runtime; a network that is still being set up needs two.
-func (c *Container) startsAtOnce(net *Network, opts StartOptions) bool {
-	return !opts.InitOnly && net.Immediate()
+func (c *Container) startsAtOnce(net *network, opts StartOptions) bool {
+	return !opts.InitOnly && net.immediate()
 }
 
 // launcher gathers what a start needs, inside the new mount namespace.
 type launcher struct {
 	c    *Container
 	opts StartOptions
-	net  *Network
+	net  *network
 
 	oci    *oci.Runtime
 	image  *baseImage
@@ -195,7 +197,18 @@ func (l *launcher) monitorConfig(cfg *rspec.Spec) *monitor.Config {
 		PIDFile: c.PIDFile, Remove: c.Container.Remove, Cleanup: append(append([]string{}, rt.opts.Cleanup...), c.ID),
 		Events: rt.dirs.Events(), EventBase: c.Labels,
 	}
+	if l.oci.Name == "crun" && hasPIDNamespace(cfg) {
+		m.RuntimeState = filepath.Join(l.oci.Root, c.ID)
+	}
 	return m
+}
+
+// hasPIDNamespace tells whether the container's end is the end of all its
+// processes: it has a pid namespace of its own.
+func hasPIDNamespace(cfg *rspec.Spec) bool {
+	return slices.ContainsFunc(cfg.Linux.Namespaces, func(n rspec.LinuxNamespace) bool {
+		return n.Type == rspec.PIDNamespace && n.Path == ""
+	})
 }
 
 // ownsCgroup tells whether the runtime is to make a cgroup.

@@ -26,10 +26,10 @@ const (
 	netPath  = "ns"
 )
 
-// Network is a container's network while it is being set up. The user's
+// network is a container's network while it is being set up. The user's
 // network takes longer than all the rest of a start, so it is begun first and
 // waited for last.
-type Network struct {
+type network struct {
 	kind    string
 	join    string   // container ID or path
 	ns      *os.File // of a namespace of our making
@@ -52,14 +52,14 @@ func networkKind(mode string) (kind, arg string, err error) {
 	return "", "", fmt.Errorf("cannot use network %q: it is not a known network mode", mode)
 }
 
-// BeginNetwork starts setting up the network of c, which may not exist yet
+// beginNetwork starts setting up the network of c, which may not exist yet
 // but has its ID.
-func (rt *Runtime) BeginNetwork(ctx context.Context, c *spec.Container) (*Network, error) {
+func (rt *Runtime) beginNetwork(ctx context.Context, c *spec.Container) (*network, error) {
 	kind, arg, err := networkKind(c.Network.Mode)
 	if err != nil {
 		return nil, err
 	}
-	n := &Network{kind: kind, join: arg}
+	n := &network{kind: kind, join: arg}
 	if kind != netPasta && kind != netSlirp {
 		return n, nil
 	}
@@ -71,38 +71,39 @@ func (rt *Runtime) BeginNetwork(ctx context.Context, c *spec.Container) (*Networ
 		return nil, err
 	}
 	n.helper, err = netns.Start(ctx, netns.Config{
-		Kind: kind, Given: c.Network.Mode != "" && c.Network.Mode != "private", Options: arg,
+		Kind: kind, Given: strings.HasPrefix(c.Network.Mode, kind), Options: arg,
 		Namespace: n.ns, Ports: netPorts(c.Network.Ports), PIDFile: filepath.Join(runDir, monitor.PastaPID), LockDir: rt.dirs.Run,
 	})
 	if err != nil {
 		n.ns.Close()
 		return nil, err
 	}
+	n.kind = n.helper.Kind()
 	return n, nil
 }
 
-// Immediate tells that there is nothing to wait for.
-func (n *Network) Immediate() bool { return n.helper == nil }
+// immediate tells that there is nothing to wait for.
+func (n *network) immediate() bool { return n.helper == nil }
 
-// Wait waits until the network works.
-func (n *Network) Wait() error {
+// wait waits until the network works.
+func (n *network) wait() error {
 	if n.helper == nil {
 		return nil
 	}
 	return n.helper.Wait()
 }
 
-// Handover says that the monitor owns the network from now on.
-func (n *Network) Handover() {
+// handOver says that the monitor owns the network from now on.
+func (n *network) handOver() {
 	n.claimed = true
 	if n.ns != nil {
 		n.ns.Close()
 	}
 }
 
-// Abort ends what was begun, unless it was handed over.
-func (n *Network) Abort() {
-	if n.claimed || n.helper == nil {
+// abort ends what was begun, unless it was handed over.
+func (n *network) abort() {
+	if n == nil || n.claimed || n.helper == nil {
 		return
 	}
 	n.helper.Kill()
@@ -111,7 +112,7 @@ func (n *Network) Abort() {
 
 // pin gives the namespace a path in the present mount namespace, which the
 // OCI runtime can open and which dies with the mount namespace.
-func (n *Network) pin(runDir string) (string, error) {
+func (n *network) pin(runDir string) (string, error) {
 	path := filepath.Join(runDir, "netns")
 	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDONLY, 0o600)
 	if err != nil {
@@ -246,8 +247,22 @@ func sameNamespace(a, b string) bool {
 func rootless() bool { return userns.Rootless() }
 
 // ownIPs and hostIP are the addresses that /etc/hosts names.
-func (n *Network) ownIPs() []string { return nil }
-func (n *Network) hostIP() string   { return "" }
+func (n *network) ownIPs() []string {
+	if n.helper == nil {
+		return nil
+	}
+	if ip := n.helper.OwnIP(); ip != "" {
+		return []string{ip}
+	}
+	return nil
+}
+
+func (n *network) hostIP() string {
+	if n.helper != nil {
+		return n.helper.HostIP()
+	}
+	return netns.HostIP()
+}
 
 // parseExposed reads PORT[-PORT][/PROTOCOL], as EXPOSE and --expose have it.
 func parseExposed(word string) (spec.Port, error) {

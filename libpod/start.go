@@ -28,8 +28,6 @@ type StartOptions struct {
 	// --preserve-fds.
 	Stdio      *[3]*os.File
 	ExtraFiles []*os.File
-	// Network was begun before (BeginNetwork); nil begins it now.
-	Network *Network
 }
 
 // Start starts the container. The connection, to be closed by the caller,

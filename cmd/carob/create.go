@@ -37,7 +37,7 @@ func oneImage(cmd *cobra.Command, args []string) error {
 }
 
 func runCreate(ctx context.Context, a *app, o *containerOptions, args []string) error {
-	ctr, err := a.create(ctx, o, args)
+	ctr, err := a.create(ctx, o, args, false)
 	if err != nil {
 		return err
 	}
@@ -45,8 +45,9 @@ func runCreate(ctx context.Context, a *app, o *containerOptions, args []string) 
 	return nil
 }
 
-// create makes the container that the flags and args describe.
-func (a *app) create(ctx context.Context, o *containerOptions, args []string) (*libpod.Container, error) {
+// create makes the container that the flags and args describe. startFollows
+// tells that the caller starts it at once.
+func (a *app) create(ctx context.Context, o *containerOptions, args []string, startFollows bool) (*libpod.Container, error) {
 	caller, err := a.facts()
 	if err != nil {
 		return nil, err
@@ -59,7 +60,7 @@ func (a *app) create(ctx context.Context, o *containerOptions, args []string) (*
 	if err != nil {
 		return nil, err
 	}
-	return makeContainer(ctx, rt, c, libpod.CreateOptions{Pull: o.pull.options(), Replace: o.replace})
+	return makeContainer(ctx, rt, c, libpod.CreateOptions{Pull: o.pull.options(), Replace: o.replace, StartFollows: startFollows})
 }
 
 // makeContainer writes the CID file as well, which no other container may

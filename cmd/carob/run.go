@@ -51,7 +51,7 @@ func runRun(ctx context.Context, a *app, o *runOptions, args []string) error {
 	if _, err := a.detachKeys(&o.foregroundFlags); err != nil {
 		return &exitError{code: 126, err: err} // podman's code for it
 	}
-	ctr, err := a.create(ctx, &o.containerOptions, args)
+	ctr, err := a.create(ctx, &o.containerOptions, args, true)
 	if err != nil {
 		return err
 	}
