@@ -29,8 +29,8 @@ type Client struct {
 	swept    bool // see sweep
 }
 
-// New makes a client. Progress and warnings go to the writers; a nil progress
-// keeps it quiet. store may be nil for login, logout and search.
+// New makes a client. Progress and warnings go to the writers, which several
+// layers may use at once; a nil progress keeps it quiet. store may be nil for login, logout and search.
 func New(store *image.Store, progress, warnings io.Writer, version string) *Client {
 	if progress == nil {
 		progress = io.Discard
@@ -106,7 +106,7 @@ func (e *policyError) Error() string {
 func (e *policyError) Unwrap() error { return e.err }
 
 func (e *policyError) Hint() string {
-	if !errors.Is(e.err, os.ErrNotExist) {
+	if !errors.Is(e.err, os.ErrNotExist) && !strings.Contains(e.err.Error(), "no policy.json file found") {
 		return "containers-policy.json(5) describes the file"
 	}
 	return `to accept any image, write {"default":[{"type":"insecureAcceptAnything"}]} to ~/.config/containers/policy.json`

@@ -43,8 +43,7 @@ func explain(verb, name string, err error) error {
 	if errors.Is(err, context.Canceled) {
 		return fmt.Errorf("cannot %s %s: %w", verb, name, &withText{err, "interrupted"})
 	}
-	host := registryOf(name)
-	why, hint := cause(err, host)
+	why, hint := cause(err, registryOf(name))
 	wrapped := fmt.Errorf("cannot %s %s: %w", verb, name, line{why})
 	if hint == "" {
 		return wrapped
@@ -52,7 +51,11 @@ func explain(verb, name string, err error) error {
 	return &hinted{wrapped, hint}
 }
 
+// registryOf is the host in an image's name, or the name where it is a host.
 func registryOf(name string) string {
+	if !strings.Contains(name, "/") && strings.ContainsAny(name, ".:") {
+		return name
+	}
 	named, err := reference.ParseNormalizedNamed(strings.TrimPrefix(name, "docker://"))
 	if err != nil {
 		return "REGISTRY"
@@ -80,7 +83,7 @@ func cause(err error, host string) (why error, hint string) {
 		return &withText{err, fmt.Sprintf("cannot find host %s: %s", dns.Name, dns.Err)}, ""
 	case errors.As(err, &unknownCA):
 		return &withText{err, fmt.Sprintf("the certificate of %s is not signed by a known authority", host)},
-			fmt.Sprintf("put the authority's certificate into /etc/containers/certs.d/%s/ca.crt, or trust the host with --tls-verify=false", host)
+			fmt.Sprintf("put the authority's certificate into ~/.config/containers/certs.d/%s/ca.crt, or trust the host with --tls-verify=false", host)
 	case errors.As(err, &wrongHost), errors.As(err, &invalid):
 		return err, "with --tls-verify=false the certificate is not checked"
 	case strings.Contains(err.Error(), "server gave HTTP response to HTTPS client"):
