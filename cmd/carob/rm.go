@@ -26,7 +26,8 @@ func newRm(a *app) *cobra.Command {
 		ValidArgsFunction: a.completeContainers,
 	}
 	f := cmd.Flags()
-	o.addFlags(f, "all", "latest", "cidfile", "filter", "ignore")
+	o.addFlags(f, "all", "latest", "cidfile", "ignore")
+	f.StringArrayVar(&o.filters, "filter", nil, "containers for which KEY=VALUE holds") // -f is --force here
 	f.BoolVarP(&o.force, "force", "f", false, "remove running containers too")
 	f.BoolVarP(&o.volumes, "volumes", "v", false, "remove the anonymous volumes of the container too")
 	f.BoolVar(&o.depend, "depend", false, "remove the containers that depend on it too")
