@@ -45,14 +45,26 @@ func (h *Helper) OwnIP() string {
 	if h.kind == Slirp {
 		return h.slirpIP(100)
 	}
+	if ips := h.pastaIPs(); len(ips) > 0 {
+		return ips[0]
+	}
+	return ""
+}
+
+// pastaIPs are the addresses that pasta gives the container.
+func (h *Helper) pastaIPs() []string {
 	if h.options == "" {
-		return uplinkIP()
+		return uplinkIPs()
 	}
 	a, err := h.Addresses()
-	if err != nil || len(a.IPs) == 0 {
-		return ""
+	if err != nil {
+		return nil
 	}
-	return a.IPs[0].String()
+	var ips []string
+	for _, ip := range a.IPs {
+		ips = append(ips, ip.String())
+	}
+	return ips
 }
 
 // HostIP is an address at which the container reaches the host, "" if it has
@@ -67,7 +79,7 @@ func (h *Helper) HostIP() string {
 		}
 		return HostIP()
 	}
-	return HostIP(h.OwnIP())
+	return HostIP(h.pastaIPs()...)
 }
 
 // slirpIP is the n-th address of slirp4netns's network: 2 is the gateway, 100
@@ -82,31 +94,32 @@ func (h *Helper) slirpIP(n byte) string {
 	return netip.AddrFrom4(base).String()
 }
 
-// uplinkIP is the address that pasta gives the container: the first one of the
+// uplinkIPs are the addresses that pasta copies without options: those of the
 // interface with the host's default route, IPv4 before IPv6.
-func uplinkIP() string {
+func uplinkIPs() []string {
 	routes, _ := os.ReadFile("/proc/net/route") // missing: no IPv4
 	routes6, _ := os.ReadFile("/proc/net/ipv6_route")
 	name, _ := defaultRoute(string(routes))
 	name6, _ := defaultRoute6(string(routes6))
-	for _, up := range []struct {
-		name string
-		v4   bool
-	}{{name, true}, {name6, false}} {
-		i, err := net.InterfaceByName(up.name)
-		if err != nil {
-			continue
-		}
-		addrs, err := i.Addrs()
-		if err != nil {
-			continue
-		}
-		var a Addresses
-		if a.add(addrs, up.v4); len(a.IPs) > 0 {
-			return a.IPs[0].String()
-		}
+	var a Addresses
+	a.addOf(name, true)
+	a.addOf(name6, false)
+	var ips []string
+	for _, ip := range a.IPs {
+		ips = append(ips, ip.String())
 	}
-	return ""
+	return ips
+}
+
+// addOf appends an interface's addresses; one that is not there has none.
+func (a *Addresses) addOf(name string, v4 bool) {
+	i, err := net.InterfaceByName(name)
+	if err != nil {
+		return
+	}
+	if addrs, err := i.Addrs(); err == nil {
+		a.add(addrs, v4)
+	}
 }
 
 // HostIP is the first address of this machine that is not among without, IPv4
