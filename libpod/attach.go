@@ -22,6 +22,9 @@ import (
 type AttachOptions struct {
 	Stdin          io.Reader
 	Stdout, Stderr io.Writer
+	// Terminal: Stdin is one. Its end means that it was hung up, and the
+	// client leaves as with the detach keys.
+	Terminal bool
 	// DetachKeys end the attach and leave the container running; none: nothing does.
 	DetachKeys []byte
 	// Size is the terminal's size at the beginning (zero: not told), Sizes
@@ -235,7 +238,7 @@ func (s *session) input() {
 		if s.conn.Stdin(handOn) != nil {
 			return
 		}
-		if detached {
+		if detached || err != nil && s.o.Terminal {
 			s.leave()
 			return
 		}

@@ -170,6 +170,21 @@ func TestCorner3DetachLeavesTheRestOfTheOutput(t *testing.T) {
 	}
 }
 
+func TestCorner4AHungUpTerminalIsLeft(t *testing.T) {
+	conn := newTestConn()
+	go func() {
+		for range 2 {
+			if conn.next(t) == "detach" {
+				conn.hangUp()
+			}
+		}
+	}()
+	got, err := attach(context.Background(), conn, &AttachOptions{Stdin: strings.NewReader(""), Terminal: true})
+	if err != nil || !got.Detached {
+		t.Errorf("got %+v, %v", got, err)
+	}
+}
+
 func TestCorner5SignalsWaitForTheStart(t *testing.T) {
 	conn := newTestConn()
 	signals := make(chan os.Signal, 1)

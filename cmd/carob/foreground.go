@@ -109,6 +109,7 @@ func (f *foreground) useTerminal(a *app, proxied, input bool) error {
 	f.Size, f.Sizes = size, sizes
 	f.undo = append(f.undo, stop)
 	if input {
+		f.Terminal = true
 		f.raw, err = termio.MakeRaw(file, proxied)
 	}
 	return err
