@@ -91,7 +91,7 @@ func mapSelf(pid int) error {
 }
 
 func isMapped(file string) bool {
-	maps, err := readMap(file)
+	maps, err := ReadMap(file)
 	return err == nil && len(maps) > 0
 }
 

@@ -50,7 +50,7 @@ func realID(env, file string, effective int) int {
 	if id, err := strconv.Atoi(os.Getenv(env)); err == nil {
 		return id
 	}
-	maps, err := readMap(file)
+	maps, err := ReadMap(file)
 	if err != nil || effective != 0 {
 		return effective
 	}
@@ -65,14 +65,15 @@ func realID(env, file string, effective int) int {
 // Mapping returns the id mapping of the namespace carob is in, as the kernel
 // has it (user_namespaces(7)); Host ids are those of the namespace outside.
 func Mapping() (uids, gids []IDMap, err error) {
-	if uids, err = readMap("/proc/self/uid_map"); err != nil {
+	if uids, err = ReadMap("/proc/self/uid_map"); err != nil {
 		return nil, nil, err
 	}
-	gids, err = readMap("/proc/self/gid_map")
+	gids, err = ReadMap("/proc/self/gid_map")
 	return uids, gids, err
 }
 
-func readMap(file string) ([]IDMap, error) {
+// ReadMap reads a file in the form of /proc/PID/uid_map (user_namespaces(7)).
+func ReadMap(file string) ([]IDMap, error) {
 	data, err := os.ReadFile(file)
 	if err != nil {
 		return nil, fmt.Errorf("cannot read the id mapping: %w", err)
@@ -91,7 +92,7 @@ func readMap(file string) ([]IDMap, error) {
 // allIDsMapped is true in the namespace the machine booted with: only there
 // does a mapping reach the highest id.
 func allIDsMapped() bool {
-	maps, err := readMap("/proc/self/uid_map")
+	maps, err := ReadMap("/proc/self/uid_map")
 	return err != nil || len(maps) == 1 && maps[0].Size == 1<<32-1
 }
 
