@@ -41,3 +41,15 @@ func hideCgroups() error {
 	}
 	return nil
 }
+
+// sealProgram makes a program read-only in the present mount namespace. crun
+// would otherwise do that to itself and start anew each time, so that no
+// container can write to it through /proc/PID/exe (CVE-2019-5736); it sees
+// that this was done and goes on. Where the kernel cannot (before Linux 5.12)
+// crun still can.
+func sealProgram(path string) {
+	if unix.Mount(path, path, "", unix.MS_BIND, "") != nil {
+		return
+	}
+	_ = unix.MountSetattr(unix.AT_FDCWD, path, 0, &unix.MountAttr{Attr_set: unix.MOUNT_ATTR_RDONLY})
+}

@@ -1,6 +1,10 @@
 package main
 
 import (
+	"errors"
+	"fmt"
+	"strings"
+
 	"github.com/spf13/cobra"
 )
 
@@ -41,12 +45,26 @@ func newGlobalRoot(a *app) *cobra.Command {
 		TraverseChildren:  true,
 		CompletionOptions: cobra.CompletionOptions{HiddenDefaultCmd: true},
 	}
+	root.Args = cobra.ArbitraryArgs // RunE knows what is wrong with them
+	root.RunE = noSuchCommand
 	root.SetVersionTemplate("carob version {{.Version}}\n")
 	root.SetOut(a.out)
 	root.SetErr(a.err)
 	root.SetFlagErrorFunc(usage)
 	addGlobalFlags(root, &a.global)
 	return root
+}
+
+// noSuchCommand runs when no command was named, or one that is not there.
+func noSuchCommand(root *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		return usage(root, errors.New("missing command 'carob COMMAND'"))
+	}
+	err := fmt.Errorf("unrecognized command 'carob %s'", args[0])
+	if near := root.SuggestionsFor(args[0]); len(near) > 0 {
+		err = fmt.Errorf("%w: did you mean %s?", err, strings.Join(near, " or "))
+	}
+	return usage(root, err)
 }
 
 // firstWord is the first argument that is neither a global flag nor its
