@@ -36,6 +36,8 @@ carob pull docker-archive:saved.tar`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return runPull(cmd.Context(), a, &o, args)
 		},
+
+		ValidArgsFunction: a.completeImages,
 	}
 	f := cmd.Flags()
 	o.policy = transfer.PullAlways

@@ -46,6 +46,8 @@ carob push tool dir:/tmp/tool`,
 			}
 			return runPush(cmd.Context(), a, &o, args)
 		},
+
+		ValidArgsFunction: a.completeImages,
 	}
 	f := cmd.Flags()
 	o.addCopyFlags(f)

@@ -36,6 +36,8 @@ carob save -m -o both.tar localhost/tool docker.io/library/busybox`,
 			}
 			return runSave(cmd.Context(), a, &o, args)
 		},
+
+		ValidArgsFunction: a.completeImages,
 	}
 	f := cmd.Flags()
 	f.StringVarP(&o.output, "output", "o", "", "file or directory to write (default standard output)")

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -19,6 +20,11 @@ func newImage(a *app) *cobra.Command {
 	rm.Use, rm.Aliases = strings.Replace(rm.Use, "rmi", "rm", 1), []string{"rmi", "remove"}
 	cmd.AddCommand(list, inspect, rm, newImageExists(a), newHistory(a), newImageTree(a), newImagePrune(a),
 		newImageMount(a), newImageUnmount(a), newTag(a), newUntag(a), newImageDiff(a))
+	for _, c := range commands() {
+		if slices.Contains([]string{"import", "load", "pull", "push", "save", "search"}, c.name) {
+			cmd.AddCommand(c.make(a))
+		}
+	}
 	return cmd
 }
 

@@ -6,6 +6,8 @@ import (
 	"slices"
 	"syscall"
 
+	"github.com/spf13/cobra"
+
 	"github.com/carob-containers/carob/pkg/userns"
 	"github.com/carob-containers/carob/pkg/userns/join"
 )
@@ -14,6 +16,16 @@ import (
 // between here and elsewhere.
 func transferCommands() []string {
 	return []string{"pull", "push", "load", "save", "import", "login", "logout", "search"}
+}
+
+// newTransfer lists a command of carob-image's in carob's own help. A call of
+// it goes to that program before any command is made.
+func newTransfer(name, short string) func(*app) *cobra.Command {
+	return func(*app) *cobra.Command {
+		return &cobra.Command{Use: name, Short: short, Run: func(*cobra.Command, []string) {
+			execImageProgram("carob-image", os.Args)
+		}}
+	}
 }
 
 // imageProgram tells whether a call belongs to carob-image, and its argv
