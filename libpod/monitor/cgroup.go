@@ -138,11 +138,9 @@ func readAt0(fd int) string {
 }
 
 // remove removes the empty control group of a version 2 host. False leaves it
-// to the runtime: it is not empty, or it is of version 1.
+// to the runtime: it is not empty, it is of version 1, or a process that ended
+// at once was gone before its group could be told.
 func (g *cgroup) remove() bool {
-	if g.freezer == "" {
-		return true // it never had one
-	}
 	dir, ok := strings.CutSuffix(g.freezer, "/cgroup.freeze")
 	if !ok {
 		return false

@@ -41,6 +41,8 @@ type Config struct {
 	// removing it is all that the runtime's delete would do beside killing;
 	// "" has the runtime do it.
 	RuntimeState string `json:"runtime_state,omitempty"`
+	// Cgroup: the runtime makes a control group for the container.
+	Cgroup bool `json:"cgroup,omitempty"`
 	// RuntimeEnv is added to the monitor's environment for the runtime
 	// (LISTEN_FDS, NOTIFY_SOCKET ...).
 	RuntimeEnv  []string `json:"runtime_env,omitempty"`

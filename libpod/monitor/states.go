@@ -269,7 +269,7 @@ func (s *supervisor) forget() {
 // took all others along, so that only the runtime's files and the control
 // group are left.
 func (s *supervisor) forgetFiles() bool {
-	if s.cfg.RuntimeState == "" || s.run.failed || !s.run.cgroup.remove() {
+	if s.cfg.RuntimeState == "" || s.run.failed || s.cfg.Cgroup && !s.run.cgroup.remove() {
 		return false
 	}
 	return os.RemoveAll(s.cfg.RuntimeState) == nil
