@@ -5,6 +5,7 @@ package main
 func commands() []command {
 	return []command{
 		{"attach", newAttach},
+		{"container", newContainer},
 		{"create", newCreate},
 		{"history", newHistory},
 		{"image", newImage},

@@ -1,0 +1,58 @@
+package main
+
+import (
+	"errors"
+
+	"github.com/spf13/cobra"
+
+	"github.com/carob-containers/carob/libpod"
+)
+
+// newContainer is the parent of all that is done with containers. Most of it
+// is at the top level too.
+func newContainer(a *app) *cobra.Command {
+	cmd := &cobra.Command{Use: "container", Short: "Manage containers"}
+	for _, c := range containerCommands() {
+		cmd.AddCommand(c.make(a))
+	}
+	return cmd
+}
+
+func containerCommands() []command {
+	return []command{
+		{"attach", newAttach},
+		{"cleanup", newContainerCleanup},
+		{"create", newCreate},
+		{"exists", newContainerExists},
+		{"init", newInit},
+		{"kill", newKill},
+		{"pause", newPause},
+		{"restart", newRestart},
+		{"rm", newRm},
+		{"run", newRun},
+		{"start", newStart},
+		{"stop", newStop},
+		{"unpause", newUnpause},
+	}
+}
+
+func newContainerExists(a *app) *cobra.Command {
+	return &cobra.Command{
+		Use:   "exists CONTAINER",
+		Short: "Tell by the exit code whether a container is there (1: it is not)",
+		Args:  cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			rt, err := a.open(cmd.Context())
+			if err != nil {
+				return err
+			}
+			_, err = rt.Container(cmd.Context(), args[0])
+			var none *libpod.NoContainerError
+			if errors.As(err, &none) {
+				return &exitError{code: 1}
+			}
+			return err
+		},
+		ValidArgsFunction: a.completeContainers,
+	}
+}
