@@ -2,6 +2,8 @@ package image
 
 import (
 	"errors"
+	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -247,5 +249,50 @@ func TestApplyChange(t *testing.T) {
 		if err := ApplyChange(&Run{}, bad); !errors.As(err, &e) {
 			t.Errorf("%s: %v", bad, err)
 		}
+	}
+}
+
+func TestCorner53ReadOnlyStore(t *testing.T) {
+	other := testStore(t, "overlay")
+	img := addImage(t, other, "shared", "localhost/shared:latest")
+	dir := t.TempDir()
+	// A copy, because one process cannot have a lock as its own and read-only.
+	if out, err := exec.Command("cp", "-a", other.paths.GraphRoot, filepath.Join(dir, "shared")).CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	s, err := Open(Options{
+		GraphRoot: filepath.Join(dir, "graph"), RunRoot: filepath.Join(dir, "run"), Driver: "overlay",
+		DriverOptions: []string{"overlay.imagestore=" + filepath.Join(dir, "shared")},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { closeStore(t, s) })
+	found, err := s.Lookup("shared")
+	if err != nil || found.ID != img.ID || !found.ReadOnly {
+		t.Fatalf("%+v %v", found, err)
+	}
+	if _, err := s.Remove("shared", RemoveOptions{Force: true}); err == nil || !strings.Contains(err.Error(), "read-only") {
+		t.Errorf("removed: %v", err)
+	}
+	if ids, _, err := s.Prune(PruneOptions{All: true}); err != nil || len(ids) > 0 {
+		t.Errorf("pruned %v %v", ids, err)
+	}
+	c, err := s.CreateContainer("", "on-it", found.ID, ContainerOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	path, err := s.MountLayer(c.LayerID, c.MountOptions())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if raw, err := os.ReadFile(filepath.Join(path, "file")); err != nil || string(raw) != "shared" {
+		t.Errorf("%s %v", raw, err)
+	}
+	if err := s.UnmountLayer(c.LayerID); err != nil {
+		t.Error(err)
+	}
+	if err := s.DeleteContainer(c.ID); err != nil {
+		t.Error(err)
 	}
 }

@@ -45,16 +45,18 @@ func testStore(t *testing.T, driver string) *Store {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() {
-		if _, err := s.store.Shutdown(true); err != nil {
-			t.Error(err)
-		}
-		// The driver binds its home onto itself; temporary directories
-		// cannot be removed while that lasts.
-		_ = unix.Unmount(filepath.Join(dir, "graph", driver), unix.MNT_DETACH)
-		s.store.Free()
-	})
+	t.Cleanup(func() { closeStore(t, s) })
 	return s
+}
+
+func closeStore(t *testing.T, s *Store) {
+	if _, err := s.store.Shutdown(true); err != nil {
+		t.Error(err)
+	}
+	// The driver binds its home onto itself; temporary directories cannot be
+	// removed while that lasts.
+	_ = unix.Unmount(filepath.Join(s.paths.GraphRoot, s.paths.Driver), unix.MNT_DETACH)
+	s.store.Free()
 }
 
 func write(t *testing.T, path, text string) {
