@@ -13,6 +13,7 @@ func commands() []command {
 		{"init", newInit},
 		{"kill", newKill},
 		{"pause", newPause},
+		{"ps", newPs},
 		{"restart", newRestart},
 		{"rm", newRm},
 		{"rmi", newRmi},

@@ -27,6 +27,7 @@ func containerCommands() []command {
 		{"init", newInit},
 		{"kill", newKill},
 		{"pause", newPause},
+		{"ps", newPs},
 		{"restart", newRestart},
 		{"rm", newRm},
 		{"run", newRun},
