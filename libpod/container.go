@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"time"
 
+	"github.com/carob-containers/carob/libpod/bundle"
 	"github.com/carob-containers/carob/libpod/monitor"
 	"github.com/carob-containers/carob/libpod/spec"
 	"github.com/carob-containers/carob/libpod/store"
@@ -18,8 +19,9 @@ import (
 type Container struct {
 	*spec.Container
 	rt   *Runtime
-	base *baseImage // set once it was looked up
-	net  *network   // set when create has begun it for the start that follows
+	host *bundle.Host // set by create, for the start that follows
+	base *baseImage   // set once it was looked up
+	net  *network     // set when create has begun it for the start that follows
 }
 
 // States of a container, as users read them.

@@ -9,9 +9,11 @@ import (
 	"strings"
 	"time"
 
+	"github.com/carob-containers/carob/libpod/bundle"
 	"github.com/carob-containers/carob/libpod/monitor"
 	"github.com/carob-containers/carob/libpod/spec"
 	"github.com/carob-containers/carob/libpod/store"
+	"github.com/carob-containers/carob/pkg/hostdev"
 	"github.com/carob-containers/carob/pkg/image"
 )
 
@@ -56,7 +58,7 @@ func (rt *Runtime) CreateContainer(ctx context.Context, c *spec.Container, opts 
 	if err != nil {
 		return nil, err
 	}
-	ctr := &Container{Container: c, rt: rt, base: img}
+	ctr := &Container{Container: c, rt: rt, base: img, host: plan.host}
 	if err := os.Mkdir(ctr.Dir(), 0o700); err != nil {
 		return nil, fmt.Errorf("cannot create container: %w", err)
 	}
@@ -83,10 +85,14 @@ type createPlan struct {
 	needs   []string       // containers it depends on
 	volumes []*spec.Volume // volumes it uses, made unless there
 	ids     *store.Lock    // held while ids for --userns=auto are chosen
+	host    *bundle.Host
 }
 
 func (rt *Runtime) planCreate(ctx context.Context, c *spec.Container, img *baseImage) (*createPlan, error) {
 	plan := &createPlan{}
+	if err := rt.checkHost(c, plan); err != nil {
+		return plan, err
+	}
 	if err := rt.resolveMounts(ctx, c, img, plan); err != nil {
 		return plan, err
 	}
@@ -97,6 +103,40 @@ func (rt *Runtime) planCreate(ctx context.Context, c *spec.Container, img *baseI
 		return plan, err
 	}
 	return plan, rt.resolveDependencies(ctx, c, plan)
+}
+
+// checkHost refuses what this host cannot give, before anything is made.
+func (rt *Runtime) checkHost(c *spec.Container, plan *createPlan) error {
+	r, err := rt.OCI()
+	if err != nil {
+		return err
+	}
+	host, err := rt.hostFacts(r, c)
+	if err != nil {
+		return err
+	}
+	plan.host = &host
+	if err := bundle.CheckHost(c, host); err != nil {
+		return err
+	}
+	if _, err := seccompProfile(c); err != nil {
+		return err
+	}
+	_, err = hostdev.Resolve(c.Mounts.Devices)
+	return err
+}
+
+// seccompProfile reads the file of --security-opt seccomp=FILE.
+func seccompProfile(c *spec.Container) ([]byte, error) {
+	file := c.Security.Seccomp
+	if file == "" || file == "unconfined" {
+		return nil, nil
+	}
+	body, err := os.ReadFile(file)
+	if err != nil {
+		return nil, fmt.Errorf("cannot use the seccomp profile: %w", err)
+	}
+	return body, nil
 }
 
 func (c *Container) make(ctx context.Context, img *baseImage, plan *createPlan) error {
@@ -248,6 +288,10 @@ func (rt *Runtime) resolveDependencies(ctx context.Context, c *spec.Container, p
 		other, err := rt.Container(ctx, name)
 		if err != nil {
 			return fmt.Errorf("cannot join %s: %w", *mode, err)
+		}
+		if mode == &c.Isolation.IPC && (other.Isolation.IPC == "private" || other.Isolation.IPC == "none") {
+			return withHint(fmt.Errorf("cannot join %s: the IPC namespace of that container is not shareable", *mode),
+				"create container "+name+" with --ipc=shareable")
 		}
 		*mode = "container:" + other.ID
 		plan.needs = append(plan.needs, other.ID)

@@ -29,20 +29,6 @@ func (l *launcher) resolveHostname(context.Context) error {
 	return nil
 }
 
-func (l *launcher) lookupUser(context.Context) error {
-	asked := l.c.Process.User
-	if asked == "" && l.image != nil {
-		asked = l.image.config.Config.User
-	}
-	u, err := rootfs.Lookup(l.rootfs, asked)
-	if err != nil {
-		return err
-	}
-	l.in.User.UID, l.in.User.GID, l.in.User.Groups = u.UID, u.GID, u.Groups
-	l.in.User.Name, l.in.User.Home = u.Name, u.Home
-	return l.addGroups()
-}
-
 // writeFiles makes the files that are bound into the container's /etc and /run.
 func (l *launcher) writeFiles(context.Context) error {
 	dir := filepath.Join(l.c.Dir(), store.FilesDir)
@@ -60,6 +46,7 @@ func (l *launcher) writeFiles(context.Context) error {
 		{".containerenv", &l.in.Files.Containerenv, l.containerenv},
 		{"passwd", &l.in.Files.Passwd, l.passwdFile},
 		{"group", &l.in.Files.Group, l.groupFile},
+		{"localtime", &l.in.Files.Localtime, l.localtime},
 	} {
 		body, wanted, err := f.make()
 		if err != nil {
@@ -71,6 +58,9 @@ func (l *launcher) writeFiles(context.Context) error {
 		*f.path = filepath.Join(dir, f.name)
 		// In place: a file that other containers have bound must keep its inode.
 		if err := os.WriteFile(*f.path, []byte(body), 0o644); err != nil {
+			return err
+		}
+		if err := l.giveToRoot(*f.path); err != nil {
 			return err
 		}
 	}
@@ -122,22 +112,41 @@ func (l *launcher) resolvConf() (string, bool, error) {
 	})), true, nil
 }
 
-func (l *launcher) passwdFile() (string, bool, error) {
-	if l.c.Process.NoPasswd {
-		return "", false, nil
-	}
-	return rootfs.Passwd(l.rootfs, l.identity())
-}
-
-func (l *launcher) groupFile() (string, bool, error) {
-	if l.c.Process.NoPasswd {
-		return "", false, nil
-	}
-	return rootfs.Group(l.rootfs, l.identity())
-}
-
 func (l *launcher) resolveDevices(context.Context) error {
 	var err error
-	l.in.Devices, err = hostdev.Resolve(l.c.Mounts.Devices)
+	if l.in.Devices, err = hostdev.Resolve(l.c.Mounts.Devices); err != nil {
+		return err
+	}
+	for _, path := range l.c.Resources.BlockDevicePaths() {
+		number, err := hostdev.Number(path)
+		if err != nil {
+			return err
+		}
+		if l.in.BlockDevices == nil {
+			l.in.BlockDevices = map[string]hostdev.DeviceNumber{}
+		}
+		l.in.BlockDevices[path] = number
+	}
+	l.in.SeccompProfile, err = seccompProfile(l.c.Container)
 	return err
+}
+
+// localtime is the zone of --tz.
+func (l *launcher) localtime() (string, bool, error) {
+	tz := l.c.Process.Timezone
+	if tz == "" {
+		return "", false, nil
+	}
+	body, err := rootfs.Timezone(tz)
+	return string(body), err == nil, err
+}
+
+// giveToRoot makes the container's root, whoever that is outside, the owner
+// of a file that is bound into it.
+func (l *launcher) giveToRoot(path string) error {
+	if l.c.Isolation.Mapping == nil {
+		return nil
+	}
+	owner := l.c.outside(0, 0)
+	return os.Chown(path, owner.UID, owner.GID)
 }

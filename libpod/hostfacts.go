@@ -48,7 +48,7 @@ func (rt *Runtime) hostFacts(r *oci.Runtime, c *spec.Container) (bundle.Host, er
 	if strings.HasSuffix(c.Isolation.IPC, "host") {
 		h.Mqueue = isMqueue("/dev/mqueue")
 	}
-	if c.Security.Privileged && !h.Rootless {
+	if c.Security.Privileged {
 		if h.Devices, err = hostdev.All(); err != nil {
 			return h, err
 		}

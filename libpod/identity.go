@@ -80,11 +80,8 @@ func (l *launcher) layOutSecret(dir string, s spec.Secret, data []byte) error {
 	if err := os.WriteFile(file, data, 0o600); err != nil {
 		return err
 	}
-	uid, gid := int(s.UID), int(s.GID)
-	if m := l.c.Isolation.Mapping; m != nil {
-		uid, gid = toOutside(m.UIDs, uid), toOutside(m.GIDs, gid)
-	}
-	if err := os.Chown(file, uid, gid); err != nil {
+	owner := l.c.outside(s.UID, s.GID)
+	if err := os.Chown(file, owner.UID, owner.GID); err != nil {
 		return err
 	}
 	if err := os.Chmod(file, mode); err != nil {
@@ -106,5 +103,3 @@ func firstOf(words ...string) string {
 	}
 	return ""
 }
-
-func (l *launcher) identity() rootfs.Identity { return rootfs.Identity{} }

@@ -16,6 +16,7 @@ import (
 	"github.com/carob-containers/carob/libpod/monitor/client"
 	"github.com/carob-containers/carob/libpod/oci"
 	"github.com/carob-containers/carob/libpod/store"
+	"github.com/carob-containers/carob/pkg/rootfs"
 )
 
 // launch takes a container that has no monitor to a running process.
@@ -108,6 +109,9 @@ type launcher struct {
 	image  *baseImage
 	rootfs string
 	in     bundle.Input
+	// boundIDs are users whose lines come in bound files: the root file system
+	// cannot be written to.
+	boundIDs []rootfs.Identity
 }
 
 func (l *launcher) prepare(ctx context.Context) error {
@@ -120,6 +124,7 @@ func (l *launcher) prepare(ctx context.Context) error {
 			return err
 		}
 	}
+	sealProgram(l.oci.Path)
 	if err := l.mountRootfs(); err != nil {
 		return err
 	}
@@ -128,7 +133,7 @@ func (l *launcher) prepare(ctx context.Context) error {
 	}
 	cfg, err := bundle.Generate(l.in)
 	if err != nil {
-		return err
+		return refusedUser(err)
 	}
 	if err := l.writeBundle(cfg); err != nil {
 		return err
@@ -138,22 +143,31 @@ func (l *launcher) prepare(ctx context.Context) error {
 
 // gather fills in bundle.Input: every look-up that a start needs.
 func (l *launcher) gather(ctx context.Context) error {
-	host, err := l.c.rt.hostFacts(l.oci, l.c.Container)
+	host, err := l.hostFacts()
 	if err != nil {
 		return err
 	}
-	l.in = bundle.Input{Spec: l.c.Container, Rootfs: l.rootfs, Host: host}
+	l.in = bundle.Input{Spec: l.c.Container, Rootfs: l.rootfs, Host: *host}
 	if l.image != nil {
 		l.in.Image = &l.image.config.Config.ImageConfig
 	}
 	for _, step := range []func(context.Context) error{
-		l.joinNamespaces, l.resolveHostname, l.lookupUser, l.resolveMounts, l.resolveSecrets, l.resolveDevices, l.writeFiles,
+		l.joinNamespaces, l.resolveHostname, l.lookupUser, l.resolveMounts, l.resolveSecrets, l.resolveDevices, l.completeRootfs, l.writeFiles,
 	} {
 		if err := step(ctx); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// hostFacts are left behind by create when start follows in the same process.
+func (l *launcher) hostFacts() (*bundle.Host, error) {
+	if l.c.host != nil {
+		return l.c.host, nil
+	}
+	h, err := l.c.rt.hostFacts(l.oci, l.c.Container)
+	return &h, err
 }
 
 func (l *launcher) mountRootfs() error {
@@ -172,8 +186,10 @@ func (l *launcher) mountRootfs() error {
 	if err != nil {
 		return err
 	}
-	l.rootfs, err = images.MountLayer(layer.LayerID, layer.MountOptions())
-	return err
+	if l.rootfs, err = images.MountLayer(layer.LayerID, layer.MountOptions()); err != nil {
+		return err
+	}
+	return openWay(c.Isolation.Mapping, l.rootfs)
 }
 
 func (l *launcher) writeBundle(cfg *rspec.Spec) error {
@@ -197,6 +213,7 @@ func (l *launcher) monitorConfig(cfg *rspec.Spec) *monitor.Config {
 		PIDFile: c.PIDFile, Remove: c.Container.Remove, Cleanup: append(append([]string{}, rt.opts.Cleanup...), c.ID),
 		Events: rt.dirs.Events(), EventBase: c.Labels,
 	}
+	m.Cgroup = c.ownsCgroup() && l.oci.CanFreeze()
 	if l.oci.Name == "crun" && hasPIDNamespace(cfg) {
 		m.RuntimeState = filepath.Join(l.oci.Root, c.ID)
 	}

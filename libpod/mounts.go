@@ -3,11 +3,11 @@ package libpod
 import (
 	"context"
 	"fmt"
+	"maps"
 	"os"
 	"path"
 	"path/filepath"
 	"slices"
-	"sort"
 	"strings"
 	"time"
 
@@ -17,12 +17,18 @@ import (
 // resolveMounts completes what was asked for with the volumes of the image
 // and of other containers, and names the volumes that have no name.
 func (rt *Runtime) resolveMounts(ctx context.Context, c *spec.Container, img *baseImage, plan *createPlan) error {
-	inherited, err := rt.volumesFrom(ctx, c, plan)
+	inherited, err := rt.volumesFrom(ctx, c)
 	if err != nil {
 		return err
 	}
-	list := append(imageVolumes(c, img), inherited...)
-	list = override(list, c.Mounts.List)
+	var fromImage []string
+	if img != nil {
+		fromImage = slices.Collect(maps.Keys(img.config.Config.Volumes))
+	}
+	list, err := spec.MergeMounts(c.Mounts.List, inherited, fromImage, c.Mounts.ImageVolume)
+	if err != nil {
+		return err
+	}
 	for i := range list {
 		m := &list[i]
 		if m.Type != spec.MountVolume {
@@ -37,39 +43,9 @@ func (rt *Runtime) resolveMounts(ctx context.Context, c *spec.Container, img *ba
 	return nil
 }
 
-// imageVolumes turns the image's VOLUME lines into mounts.
-func imageVolumes(c *spec.Container, img *baseImage) []spec.Mount {
-	if img == nil || c.Mounts.ImageVolume == "ignore" {
-		return nil
-	}
-	var dests []string
-	for dest := range img.config.Config.Volumes {
-		dests = append(dests, path.Clean("/"+dest))
-	}
-	sort.Strings(dests)
-	var out []spec.Mount
-	for _, dest := range dests {
-		m := spec.Mount{Type: spec.MountVolume, Destination: dest, FromImage: true, Options: []string{"nodev", "exec", "nosuid", "rbind"}}
-		if c.Mounts.ImageVolume == "tmpfs" {
-			m = spec.Mount{Type: spec.MountTmpfs, Destination: dest, FromImage: true, Options: []string{"rprivate", "rw", "nodev", "exec"}}
-		}
-		out = append(out, m)
-	}
-	return out
-}
-
-// override drops from base what over mounts at the same place.
-func override(base, over []spec.Mount) []spec.Mount {
-	out := slices.DeleteFunc(slices.Clone(base), func(b spec.Mount) bool {
-		return slices.ContainsFunc(over, func(o spec.Mount) bool {
-			return path.Clean(o.Destination) == path.Clean(b.Destination)
-		})
-	})
-	return append(out, over...)
-}
-
-// volumesFrom are the mounts of other containers, in the order asked for.
-func (rt *Runtime) volumesFrom(ctx context.Context, c *spec.Container, plan *createPlan) ([]spec.Mount, error) {
+// volumesFrom are the mounts of other containers, in the order asked for: what
+// comes later wins.
+func (rt *Runtime) volumesFrom(ctx context.Context, c *spec.Container) ([]spec.Mount, error) {
 	var out []spec.Mount
 	for _, word := range c.Mounts.VolumesFrom {
 		name, options, _ := strings.Cut(word, ":")
@@ -82,13 +58,26 @@ func (rt *Runtime) volumesFrom(ctx context.Context, c *spec.Container, plan *cre
 				continue
 			}
 			m.Anonymous, m.FromImage = false, false
-			if options != "" {
-				m.Options = withOptions(m.Options, strings.Split(options, ","))
-			}
-			out = override(out, []spec.Mount{m})
+			out = append(out, inherit(m, options))
 		}
 	}
 	return out, nil
+}
+
+// inherit applies the options of --volumes-from to a mount.
+func inherit(m spec.Mount, options string) spec.Mount {
+	if options == "" {
+		return m
+	}
+	for o := range strings.SplitSeq(options, ",") {
+		switch o {
+		case "z", "Z":
+			m.Relabel = o
+		default:
+			m.Options = withOptions(m.Options, []string{o})
+		}
+	}
+	return m
 }
 
 func withOptions(have, more []string) []string {

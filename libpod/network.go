@@ -203,6 +203,9 @@ func (l *launcher) joinNamespaces(ctx context.Context) error {
 			return err
 		}
 	}
+	if ns.User != "" && sameNamespace(ns.User, "/proc/self/ns/user") {
+		ns.User = "" // that container lives where carob does
+	}
 	ns.NetHost = l.net.kind == netHost || ns.Net != "" && sameNamespace(ns.Net, "/proc/self/ns/net")
 	if l.net.ns != nil {
 		path, err := l.net.pin(l.c.RunDir())

@@ -37,6 +37,10 @@ func (rt *Runtime) resolveUserns(ctx context.Context, c *spec.Container, img *ba
 		err = m.subIDs(i.SubUID, i.SubGID)
 	case len(i.UIDMap)+len(i.GIDMap) > 0:
 		err = m.words(i.UIDMap, i.GIDMap)
+	case kind == "private":
+		m.set(whole(uids), whole(gids))
+	case kind == "container" || kind == "ns":
+		i.Mapping, err = rt.joinedMapping(ctx, kind, opts)
 	}
 	return err
 }

@@ -160,10 +160,8 @@ func (l *launcher) imageSource(m *spec.Mount, n int) error {
 
 // chownSource gives a mount's files to the container's user (option U).
 func (l *launcher) chownSource(m spec.Mount) error {
-	uid, gid := int(l.in.User.UID), int(l.in.User.GID)
-	if maps := l.c.Isolation.Mapping; maps != nil {
-		uid, gid = toOutside(maps.UIDs, uid), toOutside(maps.GIDs, gid)
-	}
+	owner := l.c.outside(l.in.User.UID, l.in.User.GID)
+	uid, gid := owner.UID, owner.GID
 	return filepath.WalkDir(m.Source, func(p string, d fs.DirEntry, err error) error {
 		if err != nil {
 			return err

@@ -195,8 +195,14 @@ func (g *generator) unmapped(kind string, id uint32, flag string) error {
 	if g.Spec.Isolation.Mapping != nil {
 		hint = "widen the container's own mapping (--userns, --uidmap, --gidmap)"
 	}
-	return hinted(hint, "cannot use %s %d (%s): only %d %ss exist inside the container", kind, id, flag, count, kind)
+	return &UnmappedError{hinted(hint, "cannot use %s %d (%s): only %d %ss exist inside the container", kind, id, flag, count, kind)}
 }
+
+// UnmappedError says that a user or group does not exist in the container's
+// id mapping. It has a hint.
+type UnmappedError struct{ error }
+
+func (e *UnmappedError) Unwrap() error { return e.error }
 
 func (g *generator) addPersonality() error {
 	switch p := strings.ToUpper(g.Spec.Process.Personality); p {
