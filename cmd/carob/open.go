@@ -1,14 +1,13 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strings"
 
 	"github.com/carob-containers/carob/libpod"
 	"github.com/carob-containers/carob/pkg/image"
@@ -119,27 +118,39 @@ func (a *app) pullImage(ctx context.Context, ref string, o libpod.PullOptions) (
 		args = append(args, fmt.Sprintf("--tls-verify=%t", *o.TLSVerify))
 	}
 	args = append(args, o.Args...)
-	return a.runPull(ctx, program, append(args, "--", ref))
+	return a.runPull(ctx, program, append(args, "--iidfile", "/proc/self/fd/3", "--", ref))
 }
 
+// runPull runs carob-image with descriptor 3 for the ID: standard output is
+// for what the container will say, and a prompt for the registry needs a
+// terminal, which standard error may be.
 func (a *app) runPull(ctx context.Context, program string, args []string) (string, error) {
+	r, w, err := os.Pipe()
+	if err != nil {
+		return "", err
+	}
+	defer r.Close()
 	cmd := exec.CommandContext(ctx, program, args...)
 	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
-	var id bytes.Buffer
-	cmd.Stdin, cmd.Stdout, cmd.Stderr = a.in, &id, a.err
-	err := cmd.Run()
+	cmd.Stdin, cmd.Stdout, cmd.Stderr, cmd.ExtraFiles = a.in, a.err, a.err, []*os.File{w}
+	err = cmd.Start()
+	w.Close() // it is the child's now
+	if err != nil {
+		return "", err
+	}
+	id, readErr := io.ReadAll(r)
+	err = cmd.Wait()
 	var exit *exec.ExitError
 	if errors.As(err, &exit) {
 		return "", &exitError{code: 125} // it has said why
 	}
-	if err != nil {
+	if err := errors.Join(err, readErr); err != nil {
 		return "", err
 	}
-	lines := strings.Fields(id.String())
-	if len(lines) == 0 {
+	if len(id) == 0 {
 		return "", errors.New("cannot pull: no image ID was given")
 	}
-	return lines[len(lines)-1], nil
+	return string(id), nil
 }
 
 // helperProgram finds a program of carob's own: beside this one, or in

@@ -21,10 +21,16 @@ type board struct {
 
 func newBoard(ctx context.Context, out io.Writer) *board {
 	b := &board{out: out}
-	if f, ok := out.(*os.File); ok && term.IsTerminal(int(f.Fd())) {
+	if f, ok := out.(*os.File); ok && wide(f) {
 		b.bars = mpb.NewWithContext(ctx, mpb.WithOutput(out), mpb.WithWidth(40))
 	}
 	return b
+}
+
+// wide tells whether f is a terminal with room for a bar.
+func wide(f *os.File) bool {
+	columns, _, err := term.GetSize(int(f.Fd()))
+	return err == nil && columns >= 40
 }
 
 // wait lets the bars end their last line.
