@@ -2,9 +2,10 @@ package libpod
 
 import (
 	"fmt"
-	"runtime"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/carob-containers/carob/pkg/sys"
 )
 
 // inMountNamespace runs f on a thread of its own in a new mount namespace.
@@ -15,21 +16,15 @@ import (
 // The namespace is a slave of ours: volumes that are mounted later for other
 // containers show up in it, and nothing goes back.
 func inMountNamespace(f func() error) error {
-	done := make(chan error, 1)
-	go func() {
-		// Never unlocked: the runtime ends the thread with the goroutine.
-		runtime.LockOSThread()
+	return sys.OnThread(func() error {
 		if err := unix.Unshare(unix.CLONE_NEWNS); err != nil {
-			done <- fmt.Errorf("cannot make a mount namespace: %w", err)
-			return
+			return fmt.Errorf("cannot make a mount namespace: %w", err)
 		}
 		if err := unix.Mount("", "/", "", unix.MS_REC|unix.MS_SLAVE, ""); err != nil {
-			done <- fmt.Errorf("cannot detach the mount namespace: %w", err)
-			return
+			return fmt.Errorf("cannot detach the mount namespace: %w", err)
 		}
-		done <- f()
-	}()
-	return <-done
+		return f()
+	})
 }
 
 // hideCgroups covers a hybrid cgroup tree, in the present mount namespace

@@ -97,8 +97,8 @@ func (h *Helper) slirpIP(n byte) string {
 // uplinkIPs are the addresses that pasta copies without options: those of the
 // interface with the host's default route, IPv4 before IPv6.
 func uplinkIPs() []string {
-	routes, _ := os.ReadFile("/proc/net/route") // missing: no IPv4
-	routes6, _ := os.ReadFile("/proc/net/ipv6_route")
+	routes, _ := os.ReadFile("/proc/thread-self/net/route") // missing: no IPv4
+	routes6, _ := os.ReadFile("/proc/thread-self/net/ipv6_route")
 	name, _ := defaultRoute(string(routes))
 	name6, _ := defaultRoute6(string(routes6))
 	var a Addresses

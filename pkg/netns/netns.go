@@ -7,9 +7,10 @@ package netns
 import (
 	"fmt"
 	"os"
-	"runtime"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/carob-containers/carob/pkg/sys"
 )
 
 // New makes a network namespace with its loopback up and returns an open file
@@ -17,7 +18,7 @@ import (
 // caller is in.
 func New() (*os.File, error) {
 	var ns *os.File
-	err := onThread(func() (err error) {
+	err := sys.OnThread(func() (err error) {
 		if err = unix.Unshare(unix.CLONE_NEWNET); err != nil {
 			return fmt.Errorf("cannot make a network namespace: %w", err)
 		}
@@ -33,23 +34,12 @@ func New() (*os.File, error) {
 // In runs f with the network namespace ns around it: sockets that f opens
 // belong there, and stay there.
 func In(ns *os.File, f func() error) error {
-	return onThread(func() error {
+	return sys.OnThread(func() error {
 		if err := unix.Setns(int(ns.Fd()), unix.CLONE_NEWNET); err != nil {
 			return fmt.Errorf("cannot enter the network namespace: %w", err)
 		}
 		return f()
 	})
-}
-
-// onThread runs f on a thread of its own that ends with it, because a thread
-// that changed its namespace must not run anything else.
-func onThread(f func() error) error {
-	done := make(chan error, 1)
-	go func() {
-		runtime.LockOSThread() // never unlocked: the thread ends here
-		done <- f()
-	}()
-	return <-done
 }
 
 // loopbackUp sets IFF_UP on lo of the thread's namespace (netdevice(7)).

@@ -162,6 +162,11 @@ func pastaArgs(options string, ports []Port) ([]string, error) {
 	if !given["--dns-forward"] {
 		args = append(args, "--dns-forward", DNSForward)
 	}
+	if !given["--runas"] {
+		// For root, pasta's own choice is nobody, who could not enter the
+		// namespace. It gives up nearly all capabilities all the same.
+		args = append(args, "--runas", "0:0")
+	}
 	return args, nil
 }
 

@@ -1,0 +1,284 @@
+package netns
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// insideEnv is set in the copy of the test binary that runs in a user
+// namespace of its own, as carob does for a user.
+const insideEnv = "CAROB_NETNS_INSIDE"
+
+// inside runs the calling test again in a user namespace, once, and skips its
+// body outside.
+func inside(t *testing.T) {
+	t.Helper()
+	if os.Getenv(insideEnv) != "" {
+		return
+	}
+	cmd := exec.Command("/proc/self/exe", "-test.run=^"+t.Name()+"$", "-test.v")
+	cmd.Env = append(os.Environ(), insideEnv+"=1")
+	cmd.SysProcAttr = &syscall.SysProcAttr{
+		Cloneflags:  syscall.CLONE_NEWUSER | syscall.CLONE_NEWNS,
+		UidMappings: []syscall.SysProcIDMap{{ContainerID: 0, HostID: os.Getuid(), Size: 1}},
+		GidMappings: []syscall.SysProcIDMap{{ContainerID: 0, HostID: os.Getgid(), Size: 1}},
+	}
+	out, err := cmd.CombinedOutput()
+	switch {
+	case errors.Is(err, syscall.EPERM), errors.Is(err, syscall.ENOSPC):
+		t.Skipf("no user namespaces here: %v", err)
+	case err != nil:
+		t.Fatalf("in a user namespace: %v\n%s", err, out)
+	case strings.Contains(string(out), "--- SKIP"):
+		t.Skip(string(out))
+	}
+	t.SkipNow() // it passed, in there
+}
+
+func needs(t *testing.T, program string) {
+	t.Helper()
+	if _, err := exec.LookPath(program); err != nil {
+		t.Skipf("%s is not installed", program)
+	}
+	f, err := os.OpenFile("/dev/net/tun", os.O_RDWR, 0)
+	if err != nil {
+		t.Skipf("no tap devices: %v", err)
+	}
+	f.Close()
+}
+
+func start(t *testing.T, cfg Config) *Helper {
+	t.Helper()
+	ns, err := New()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { ns.Close() })
+	cfg.Namespace, cfg.Given = ns, true
+	if cfg.PIDFile == "" {
+		cfg.PIDFile = filepath.Join(t.TempDir(), "pid")
+	}
+	h, err := Start(context.Background(), cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(h.Kill)
+	if err := h.Wait(); err != nil {
+		t.Fatal(err)
+	}
+	return h
+}
+
+func TestNewNamespaceHasLoopback(t *testing.T) {
+	if os.Getuid() != 0 {
+		inside(t)
+	}
+	ns, err := New()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ns.Close()
+	var names []string
+	err = In(ns, func() error {
+		list, err := net.Interfaces()
+		for _, i := range list {
+			if i.Flags&net.FlagUp != 0 {
+				names = append(names, i.Name)
+			}
+		}
+		return err
+	})
+	if err != nil || fmt.Sprint(names) != "[lo]" {
+		t.Errorf("interfaces up: %v, %v", names, err)
+	}
+}
+
+// TestFirstThreadStaysHome: were it in the new namespace, /proc/self would
+// speak of that, and the namespace would live as long as the process.
+func TestFirstThreadStaysHome(t *testing.T) {
+	if os.Getuid() != 0 {
+		inside(t)
+	}
+	before, err := os.Readlink("/proc/self/ns/net")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 50 {
+		ns, err := New()
+		if err != nil {
+			t.Fatal(err)
+		}
+		ns.Close()
+		if now, err := os.Readlink("/proc/self/ns/net"); err != nil || now != before {
+			t.Fatalf("the process is in %s now, was in %s (%v)", now, before, err)
+		}
+	}
+}
+
+func BenchmarkNew(b *testing.B) {
+	for b.Loop() {
+		ns, err := New()
+		if err != nil {
+			b.Skip(err)
+		}
+		ns.Close()
+	}
+}
+
+// TestPublishedPorts: what is sent to the host's ports arrives inside, and
+// the helper is gone, its ports free, when Stop returns.
+func TestPublishedPorts(t *testing.T) {
+	for _, kind := range []string{Pasta, Slirp} {
+		t.Run(kind, func(t *testing.T) { testPublished(t, kind) })
+	}
+}
+
+func testPublished(t *testing.T, kind string) {
+	if os.Getuid() != 0 {
+		inside(t)
+	}
+	needs(t, kind)
+	port, err := FreePort("tcp", "127.0.0.1", 2)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ports := []Port{{HostIP: "127.0.0.1", Host: port, Container: 80, Range: 2, Protocol: "tcp"}}
+	h := start(t, Config{Kind: kind, Ports: ports, LockDir: t.TempDir()})
+	serve(t, h.ns, ":81")
+	if got := talk(t, port+1); got != "hello from inside" {
+		t.Errorf("got %q", got)
+	}
+	a, err := h.Addresses()
+	if err != nil || len(a.IPs) == 0 {
+		t.Fatalf("addresses %+v, %v", a, err)
+	}
+	if own := h.OwnIP(); own != a.IPs[0].String() {
+		t.Errorf("OwnIP %s, the namespace has %v", own, a.IPs)
+	}
+	if err := checkPort(ports[0]); err == nil {
+		t.Error("the ports look free while published")
+	}
+	if _, err := Start(context.Background(), Config{Kind: kind, Ports: ports, Namespace: h.ns}); err == nil {
+		t.Error("the same port was published twice")
+	}
+	if err := Stop(h.pidFile); err != nil {
+		t.Fatal(err)
+	}
+	if err := checkPort(ports[0]); err != nil {
+		t.Errorf("after Stop: %v", err)
+	}
+	if _, err := os.Stat(h.pidFile); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("the pid file is still there: %v", err)
+	}
+}
+
+// serve greets whoever connects to address in ns.
+func serve(t *testing.T, ns *os.File, address string) {
+	t.Helper()
+	var l net.Listener
+	err := In(ns, func() (err error) {
+		l, err = net.Listen("tcp", address)
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { l.Close() })
+	go func() {
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			io.WriteString(c, "hello from inside\n")
+			c.Close()
+		}
+	}()
+}
+
+func talk(t *testing.T, port uint16) string {
+	t.Helper()
+	c, err := net.DialTimeout("tcp", "127.0.0.1:"+strconv.Itoa(int(port)), 5*time.Second)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	c.SetDeadline(time.Now().Add(5 * time.Second))
+	line, err := bufio.NewReader(c).ReadString('\n')
+	if err != nil {
+		t.Fatal(err)
+	}
+	return strings.TrimSpace(line)
+}
+
+// TestNothingIsLeftOfAFailure: a helper that cannot start leaves no process
+// and no file, and says why in one line.
+func TestNothingIsLeftOfAFailure(t *testing.T) {
+	if os.Getuid() != 0 {
+		inside(t)
+	}
+	for kind, options := range map[string]string{Pasta: "--no-such-option", Slirp: "outbound_addr=no.such.address"} {
+		needs(t, kind)
+		ns, err := New()
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer ns.Close()
+		dir := t.TempDir()
+		port, err := FreePort("tcp", "", 1)
+		if err != nil {
+			t.Fatal(err)
+		}
+		h, err := Start(context.Background(), Config{
+			Kind: kind, Options: options, Namespace: ns, PIDFile: filepath.Join(dir, "pid"), LockDir: t.TempDir(),
+			Ports: []Port{{Host: port, Container: 80, Range: 1, Protocol: "tcp"}},
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		err = h.Wait()
+		if err == nil || strings.Contains(err.Error(), "\n") {
+			t.Errorf("%s: got %v, want one line", kind, err)
+		}
+		if left, _ := os.ReadDir(dir); len(left) > 0 {
+			t.Errorf("%s: left %v", kind, left)
+		}
+	}
+}
+
+// TestKillWhileStarting: an abandoned start leaves nothing, at whatever moment.
+func TestKillWhileStarting(t *testing.T) {
+	if os.Getuid() != 0 {
+		inside(t)
+	}
+	needs(t, Pasta)
+	for delay := time.Duration(0); delay < 40*time.Millisecond; delay += 5 * time.Millisecond {
+		ns, err := New()
+		if err != nil {
+			t.Fatal(err)
+		}
+		dir := t.TempDir()
+		h, err := Start(context.Background(), Config{Kind: Pasta, Namespace: ns, PIDFile: filepath.Join(dir, "pid")})
+		if err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(delay)
+		h.Kill()
+		ns.Close()
+		if left, _ := os.ReadDir(dir); len(left) > 0 {
+			t.Errorf("after %v: left %v", delay, left)
+		}
+	}
+}
