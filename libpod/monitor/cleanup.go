@@ -31,7 +31,7 @@ func (s *supervisor) killHelper() {
 		return
 	}
 	comm := readText("/proc/" + strconv.Itoa(pid) + "/comm")
-	if strings.HasPrefix(comm, "pasta") || strings.HasPrefix(comm, "passt") {
+	if strings.HasPrefix(comm, "pasta") || strings.HasPrefix(comm, "passt") || strings.HasPrefix(comm, "slirp4netns") {
 		_ = unix.Kill(pid, unix.SIGTERM)
 	}
 }
