@@ -14,8 +14,16 @@ import (
 )
 
 // resolveHostname: asked for, or of the joined namespace, or the short ID.
-func (l *launcher) resolveHostname(context.Context) error {
+func (l *launcher) resolveHostname(ctx context.Context) error {
 	c := l.c
+	if id, ok := otherContainer(c.Isolation.UTS); ok {
+		other, err := c.rt.Container(ctx, id)
+		if err != nil {
+			return err
+		}
+		l.in.Hostname = firstOf(other.Isolation.Hostname, other.ID[:12])
+		return nil
+	}
 	switch {
 	case c.Isolation.Hostname != "":
 		l.in.Hostname = c.Isolation.Hostname
@@ -30,7 +38,10 @@ func (l *launcher) resolveHostname(context.Context) error {
 }
 
 // writeFiles makes the files that are bound into the container's /etc and /run.
-func (l *launcher) writeFiles(context.Context) error {
+func (l *launcher) writeFiles(ctx context.Context) error {
+	if err := l.shareFiles(ctx); err != nil {
+		return err
+	}
 	dir := filepath.Join(l.c.Dir(), store.FilesDir)
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return err
@@ -48,6 +59,9 @@ func (l *launcher) writeFiles(context.Context) error {
 		{"group", &l.in.Files.Group, l.groupFile},
 		{"localtime", &l.in.Files.Localtime, l.localtime},
 	} {
+		if *f.path != "" {
+			continue // somebody else's
+		}
 		body, wanted, err := f.make()
 		if err != nil {
 			return fmt.Errorf("cannot make /etc/%s: %w", f.name, err)

@@ -15,6 +15,7 @@ import (
 	"github.com/carob-containers/carob/libpod/spec"
 	"github.com/carob-containers/carob/libpod/store"
 	"github.com/carob-containers/carob/pkg/image"
+	"github.com/carob-containers/carob/pkg/rootfs"
 )
 
 // VolumeData is the directory that a volume's users see.
@@ -41,6 +42,9 @@ func (l *launcher) volumeSource(_ context.Context, m *spec.Mount) error {
 	if err := l.c.rt.makeVolumeDir(&spec.Volume{Name: m.Source}); err != nil {
 		return err
 	}
+	if err := l.giveVolume(m, data); err != nil {
+		return fmt.Errorf("cannot give volume %s its owner: %w", m.Source, err)
+	}
 	if !m.NoCopy && l.image != nil {
 		if err := copyUp(l.rootfs, m.Destination, data); err != nil {
 			return fmt.Errorf("cannot fill volume %s from the image: %w", m.Source, err)
@@ -56,6 +60,54 @@ func (l *launcher) volumeSource(_ context.Context, m *spec.Mount) error {
 	}
 	return nil
 }
+
+// giveVolume makes an empty volume that nobody has used yet the property of
+// the container's user, or what the directory of the image is at that place.
+func (l *launcher) giveVolume(m *spec.Mount, data string) error {
+	mark := filepath.Join(filepath.Dir(data), ownedMark)
+	if _, err := os.Lstat(mark); err == nil {
+		return nil
+	}
+	names, err := os.ReadDir(data)
+	if err != nil {
+		return err
+	}
+	owner := l.c.outside(l.in.User.UID, l.in.User.GID)
+	if len(names) == 0 {
+		if err := l.takeOwner(m, data, owner); err != nil {
+			return err
+		}
+	}
+	return touch(mark)
+}
+
+func (l *launcher) takeOwner(m *spec.Mount, data string, owner rootfs.Owner) error {
+	dir, err := rootfs.OpenDir(l.rootfs, m.Destination)
+	if err != nil {
+		return os.Chown(data, owner.UID, owner.GID) // the image has no such directory
+	}
+	defer dir.Close()
+	var st unix.Stat_t
+	if err := unix.Fstat(int(dir.Fd()), &st); err != nil {
+		return err
+	}
+	if err := os.Chown(data, int(st.Uid), int(st.Gid)); err != nil {
+		return err
+	}
+	return unix.Chmod(data, st.Mode&0o7777)
+}
+
+func touch(path string) error {
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_WRONLY, 0o600)
+	if err != nil {
+		return err
+	}
+	return f.Close()
+}
+
+// ownedMark is set when a volume got its first owner, so that one changed on
+// purpose stays.
+const ownedMark = "owned"
 
 // copiedMark is set on a volume that has been filled, so that one emptied on
 // purpose stays empty.
@@ -79,11 +131,7 @@ func copyUp(root, dest, data string) error {
 			return err
 		}
 	}
-	f, err := os.OpenFile(mark, os.O_CREATE|os.O_WRONLY, 0o600)
-	if err != nil {
-		return err
-	}
-	return f.Close()
+	return touch(mark)
 }
 
 // copyDir copies src into the empty directory data by way of tmp.
