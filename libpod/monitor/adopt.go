@@ -102,7 +102,7 @@ func (s *supervisor) takeProcess(pid int, start uint64) bool {
 func (s *supervisor) resume(old *Record) {
 	s.run.cgroup = openCgroup(s, old.PID)
 	s.reopenStreams(old.PID)
-	if waitsForStart(old.PID) && !s.cfg.Start {
+	if s.waitsForStart(old.PID) && !s.cfg.Start {
 		s.setState(created)
 		s.tellPID(MsgCreated)
 	} else {
@@ -125,9 +125,11 @@ func (s *supervisor) resumeTimers() {
 }
 
 // waitsForStart tells whether a process is still the runtime's own, which
-// waits to be started. crun and runc call it so in its name.
-func waitsForStart(pid int) bool {
-	return strings.Contains(readText("/proc/"+strconv.Itoa(pid)+"/comm"), "INIT]")
+// waits to be started: crun keeps its arguments, the last of them the ID, and
+// runc calls it "runc init".
+func (s *supervisor) waitsForStart(pid int) bool {
+	cmdline := readText("/proc/" + strconv.Itoa(pid) + "/cmdline")
+	return strings.HasSuffix(cmdline, "\x00"+s.cfg.ID+"\x00") || cmdline == "runc\x00init\x00"
 }
 
 // adoptDead ends the life of a container whose process is gone. The exit

@@ -35,18 +35,16 @@ func openCgroup(s *supervisor, pid int) cgroup {
 	return g
 }
 
-// useController takes one line of /proc/PID/cgroup (cgroups(7)); v2 has an
-// empty list of controllers.
+// useController takes one line of /proc/PID/cgroup (cgroups(7)). Version 2
+// has an empty list of controllers; where it is mounted at the root, the
+// other lines are of hierarchies that nobody uses.
 func (g *cgroup) useController(s *supervisor, list, path string) {
-	if list == "" {
-		root := cgroupRoot
-		if unix.Access(root+"/cgroup.controllers", unix.F_OK) != nil {
-			root += "/unified"
-		}
-		if g.freezer == "" && path != "/" {
-			g.freezer = root + path + "/cgroup.freeze"
-		}
-		g.watchMemory(s, root+path+"/memory.events")
+	unified := unix.Access(cgroupRoot+"/cgroup.controllers", unix.F_OK) == nil
+	if unified && list == "" {
+		g.freezer = cgroupRoot + path + "/cgroup.freeze"
+		g.watchMemory(s, cgroupRoot+path+"/memory.events")
+	}
+	if unified {
 		return
 	}
 	for c := range strings.SplitSeq(list, ",") {

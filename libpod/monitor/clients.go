@@ -123,6 +123,7 @@ func (s *supervisor) handle(c *client, kind Kind, p []byte) {
 	case MsgDetach:
 		c.left = true
 		s.detached(c)
+		c.send(MsgDone, []byte{byte(kind)}) // no output comes behind it
 	case MsgClaimRemove:
 		c.claimed = true
 		c.send(MsgDone, []byte{byte(kind)})

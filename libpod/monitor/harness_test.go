@@ -27,6 +27,7 @@ const insideEnv = "CAROB_MONITOR_TEST_INSIDE"
 var (
 	program    string // the built carob-monitor
 	skipReason string
+	ownCgroups bool // containers can be given one
 )
 
 func TestMain(m *testing.M) {
@@ -35,10 +36,8 @@ func TestMain(m *testing.M) {
 			os.Exit(code)
 		}
 		skipReason = "user namespaces cannot be made here"
-	} else if err := unix.Mount("tmpfs", "/sys/fs/cgroup", "tmpfs", 0, ""); err != nil {
-		// Covered, because crun refuses hybrid hosts even when it is told to
-		// leave control groups alone.
-		skipReason = "cannot mount: " + err.Error()
+	} else {
+		mountCgroup()
 	}
 	dir, err := os.MkdirTemp("", "monitor-test")
 	if err != nil {
@@ -59,12 +58,25 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
+// mountCgroup gives the namespace a version 2 hierarchy of its own, or none:
+// crun refuses hybrid hosts even when it is told to leave cgroups alone.
+func mountCgroup() {
+	err := unix.Mount("cgroup2", "/sys/fs/cgroup", "cgroup2", 0, "")
+	ownCgroups = err == nil && unix.Access("/sys/fs/cgroup", unix.W_OK) == nil
+	if err == nil {
+		return
+	}
+	if err := unix.Mount("tmpfs", "/sys/fs/cgroup", "tmpfs", 0, ""); err != nil {
+		skipReason = "cannot mount: " + err.Error()
+	}
+}
+
 func rerunInside() (code int, ok bool) {
 	cmd := exec.Command("/proc/self/exe", os.Args[1:]...)
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, os.Stdout, os.Stderr
 	cmd.Env = append(os.Environ(), insideEnv+"=1")
 	cmd.SysProcAttr = &syscall.SysProcAttr{
-		Cloneflags:  unix.CLONE_NEWUSER | unix.CLONE_NEWNS,
+		Cloneflags:  unix.CLONE_NEWUSER | unix.CLONE_NEWNS | unix.CLONE_NEWCGROUP,
 		UidMappings: []syscall.SysProcIDMap{{ContainerID: 0, HostID: os.Getuid(), Size: 1}},
 		GidMappings: []syscall.SysProcIDMap{{ContainerID: 0, HostID: os.Getgid(), Size: 1}},
 	}

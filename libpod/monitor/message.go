@@ -36,7 +36,7 @@ const (
 	MsgCleaned Kind = 'Z' // the runtime's state, mounts and helpers are gone; nothing follows
 	MsgStatus  Kind = 't' // Record as JSON
 	MsgRefused Kind = 'n' // 1 byte: kind of the request that cannot be honoured, then words
-	MsgDone    Kind = 'y' // 1 byte: kind of the request that was honoured (MsgSignal, MsgReload, MsgClaimRemove)
+	MsgDone    Kind = 'y' // 1 byte: kind of the request that was honoured (MsgSignal, MsgReload, MsgClaimRemove, MsgDetach)
 	MsgCredit  Kind = 'q' // uint32: so many more bytes of stdin may be sent (see StdinWindow)
 )
 
