@@ -145,13 +145,16 @@ func makeRootfs(t testing.TB, root string) {
 		must(t, os.MkdirAll(filepath.Join(root, d), 0o755))
 	}
 	must(t, os.WriteFile(filepath.Join(root, "bin/busybox"), busybox, 0o755))
-	for _, applet := range []string{"sh", "true", "cat", "sleep", "head", "yes", "seq", "stty", "printf", "dd", "kill"} {
+	for _, applet := range []string{"sh", "true", "cat", "sleep", "head", "yes", "seq", "tail", "stty", "printf", "dd", "kill"} {
 		must(t, os.Symlink("busybox", filepath.Join(root, "bin", applet)))
 	}
 	must(t, os.WriteFile(filepath.Join(root, "bin/garbage"), []byte("\x00\x01nonsense"), 0o755))
 }
 
-func (b *box) setProcess(args []string, terminal bool) {
+func (b *box) setProcess(args []string, terminal bool) { b.setLimited(args, terminal, 0) }
+
+// setLimited writes the bundle; memory is a limit in bytes, 0 for none.
+func (b *box) setLimited(args []string, terminal bool, memory int) {
 	b.t.Helper()
 	b.cfg.Terminal = terminal
 	dev := func(kind, dst string, opts ...string) map[string]any {
@@ -168,6 +171,11 @@ func (b *box) setProcess(args []string, terminal bool) {
 			dev("proc", "/proc"), dev("tmpfs", "/dev", "nosuid", "mode=755"), dev("devpts", "/dev/pts", "newinstance", "ptmxmode=0666", "mode=0620"),
 		},
 		"linux": map[string]any{"namespaces": []map[string]string{{"type": "pid"}, {"type": "mount"}, {"type": "ipc"}, {"type": "uts"}}},
+	}
+	if memory > 0 {
+		linux := spec["linux"].(map[string]any)
+		linux["cgroupsPath"] = "/carob-test-" + b.cfg.ID
+		linux["resources"] = map[string]any{"memory": map[string]int{"limit": memory, "swap": memory}}
 	}
 	data, err := json.Marshal(spec)
 	must(b.t, err)

@@ -230,3 +230,32 @@ func TestManyAtOnce(t *testing.T) {
 		}
 	}
 }
+
+// TestOOMKillIsSeen needs a memory controller: version 2 with it delegated
+// to us, or version 1, real root and a mount namespace: run the test program
+// in "unshare -m" with CAROB_MONITOR_TEST_INSIDE=root.
+func TestOOMKillIsSeen(t *testing.T) {
+	b := newBox(t)
+	controllers, _ := os.ReadFile("/sys/fs/cgroup/cgroup.controllers")
+	if !strings.Contains(string(controllers), "memory") {
+		must(t, unix.Unmount("/sys/fs/cgroup", 0)) // what the host has is below
+		defer mountCgroup()
+		own, _ := os.ReadFile("/proc/1/cgroup") // seen from our cgroup namespace
+		if unix.Access("/sys/fs/cgroup/memory", unix.W_OK) != nil || strings.Contains(string(own), "/..") || os.Getenv(insideEnv) == "1" {
+			t.Skip("no memory controller can be used here")
+		}
+	}
+	b.cfg.Runtime = []string{need(t, "runc"), "--root", b.path("state")}
+	b.setLimited([]string{"sh", "-c", "head -c 100000000 /dev/zero | tail -c 90000000 >/dev/null"}, false, 8<<20)
+	c := b.spawn()
+	code, err := c.WaitExit(nil, nil)
+	var failed *client.Failed
+	if errors.As(err, &failed) {
+		t.Skip(failed.Text)
+	}
+	must(t, err)
+	if r := b.record(); !r.OOMKilled {
+		t.Errorf("code %d, record %+v", code, r)
+	}
+	must(t, c.WaitCleaned())
+}
