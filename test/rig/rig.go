@@ -45,6 +45,9 @@ type Host struct {
 	Images string
 	// Source is a copy of the directory the test program was started in.
 	Source string
+	// Small is a file system of 48 MiB for tests of full disks; an ordinary
+	// directory where Run had neither root nor sudo.
+	Small string
 	// User is the account.
 	User string
 
@@ -82,6 +85,7 @@ func host(root string, view View, account string) *Host {
 		Tools:  filepath.Join(root, "tools"),
 		Images: filepath.Join(root, "images"),
 		Source: filepath.Join(root, "source"),
+		Small:  filepath.Join(root, "small"),
 	}
 }
 
@@ -174,7 +178,7 @@ func fill(root, top, source string, account *user.User) error {
 	if err := run(top, "make", "--silent", "install", "PREFIX="+h.Prefix, "DESTDIR="); err != nil {
 		return err
 	}
-	if err := os.MkdirAll(h.Tools, 0o755); err != nil {
+	if err := errors.Join(os.MkdirAll(h.Tools, 0o755), os.MkdirAll(h.Small, 0o755)); err != nil {
 		return err
 	}
 	if err := run(top, "go", "build", "-buildvcs=false", "-o", h.Tools+"/", "./test/ptyrun"); err != nil {
@@ -200,13 +204,17 @@ func fill(root, top, source string, account *user.User) error {
 	return run("/", "chown", "-R", account.Uid+":"+account.Gid, root)
 }
 
-// cgroup2View needs root. It touches nothing outside its mount namespace.
-const cgroup2View = `
-if [ "$(stat -f -c %T /sys/fs/cgroup)" != cgroup2fs ]; then
+// views are shell words that root runs in a private mount namespace before it
+// becomes the account: $1 is where the small file system goes, $2 its owner.
+// Nothing outside that namespace is touched.
+const views = `
+mount -t tmpfs -o size=48m,mode=755,uid=$2 small "$1"
+if [ "$3" = cgroup2 ] && [ "$(stat -f -c %T /sys/fs/cgroup)" != cgroup2fs ]; then
 	umount -R /sys/fs/cgroup
 	mount -t cgroup2 cgroup2 /sys/fs/cgroup
 fi
 mount --make-rshared /
+shift 3
 exec "$@"`
 
 // startCopy runs the copied test program as the account.
@@ -214,11 +222,10 @@ func startCopy(root string, view View, account *user.User) (int, error) {
 	argv := append([]string{filepath.Join(root, "body")}, os.Args[1:]...)
 	if os.Geteuid() == 0 {
 		argv = append([]string{
+			"unshare", "-m", "--propagation=private",
+			"sh", "-ec", views, "sh", filepath.Join(root, "small"), account.Uid, string(view),
 			"setpriv", "--reuid=" + account.Uid, "--regid=" + account.Gid, "--init-groups", "--inh-caps=-all",
 		}, argv...)
-		if view == CGroup2 {
-			argv = append([]string{"unshare", "-m", "--propagation=private", "sh", "-ec", cgroup2View, "sh"}, argv...)
-		}
 	}
 	cmd := passThrough(exec.Command(argv[0], argv[1:]...))
 	cmd.Dir = filepath.Join(root, "source")

@@ -1,0 +1,156 @@
+package crash
+
+import (
+	"crypto/rand"
+	"errors"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// bigArchive makes an OCI archive with one layer of size bytes that do not
+// compress.
+func (s *site) bigArchive(size int64) string {
+	s.t.Helper()
+	dir := filepath.Join(s.Home, "big")
+	if err := os.Mkdir(dir, 0o755); err != nil {
+		s.t.Fatal(err)
+	}
+	f, err := os.Create(filepath.Join(dir, "blob"))
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	if _, err := io.CopyN(f, rand.Reader, size); err != nil {
+		s.t.Fatal(err)
+	}
+	if err := f.Close(); err != nil {
+		s.t.Fatal(err)
+	}
+	tar, archive := filepath.Join(s.Home, "big.tar"), filepath.Join(s.Home, "big.oci.tar")
+	if r := s.run("tar", "-C", dir, "-cf", tar, "."); r.code != 0 {
+		s.t.Fatal(r.stderr)
+	}
+	s.must("import", "--quiet", tar, "localhost/big")
+	s.must("save", "--quiet", "--format", "oci-archive", "-o", archive, "localhost/big")
+	s.must("rmi", "localhost/big")
+	if err := errors.Join(os.RemoveAll(dir), os.Remove(tar)); err != nil {
+		s.t.Fatal(err)
+	}
+	return archive
+}
+
+// TestPullDoesNotStopRun: a container starts while a big layer is unpacked.
+func TestPullDoesNotStopRun(t *testing.T) {
+	s := newSite(t, "pull-run")
+	archive := s.bigArchive(512 << 20)
+	pull := s.Command("carob", "pull", "--quiet", "oci-archive:"+archive)
+	start := time.Now()
+	if err := pull.Start(); err != nil {
+		t.Fatal(err)
+	}
+	ended := make(chan error, 1)
+	go func() { ended <- pull.Wait() }()
+	var took []time.Duration
+	for over := false; !over; {
+		began := time.Now()
+		s.must("run", "--rm", "--network=none", "busybox", "true")
+		select {
+		case err := <-ended:
+			if err != nil {
+				t.Errorf("pull: %v", err)
+			}
+			over = true
+		default:
+			took = append(took, time.Since(began))
+		}
+	}
+	whole := time.Since(start)
+	if len(took) == 0 {
+		t.Fatalf("no run came through while the pull went on for %s", whole)
+	}
+	slices.Sort(took)
+	t.Logf("pull of 512 MiB: %s; %d runs meanwhile: median %s, longest %s", whole, len(took), took[len(took)/2], took[len(took)-1])
+	if longest := took[len(took)-1]; longest > 2*time.Second && longest > whole/2 {
+		t.Errorf("a run waited %s for a pull of %s", longest, whole)
+	}
+	s.must("rmi", "-a", "-f")
+	s.inspectStorage("a pull beside runs")
+}
+
+// TestInterruptedPull: SIGINT and SIGKILL at any time of a pull leave no
+// layer that nobody knows, and the next pull works.
+func TestInterruptedPull(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, "pull-int")
+	archive := s.bigArchive(48 << 20)
+	for i, delay := 0, 10*time.Millisecond; delay < 700*time.Millisecond; i, delay = i+1, delay*5/4 {
+		signal := []syscall.Signal{syscall.SIGINT, syscall.SIGKILL}[i%2]
+		pull := s.Command("carob", "pull", "--quiet", "oci-archive:"+archive)
+		if err := pull.Start(); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(delay)
+		_ = pull.Process.Signal(signal) // it may be through
+		_ = pull.Wait()
+		s.inspectStorage("pull ended by " + signal.String() + " after " + delay.String())
+		if t.Failed() {
+			return
+		}
+	}
+	s.must("pull", "--quiet", "oci-archive:"+archive)
+	s.inspect("interrupted pulls")
+}
+
+// inspectStorage: what a killed pull left is gone after the commands that
+// promise to clean up, and the images that were there still work.
+func (s *site) inspectStorage(when string) {
+	s.t.Helper()
+	before := s.t.Failed()
+	s.must("image", "prune", "-f")
+	keeper, _ := s.KeeperPID() // 0: none
+	for _, leak := range s.Leaks(keeper) {
+		s.t.Error("left behind: " + leak)
+	}
+	if !strings.Contains(s.must("images", "--format", "{{.Repository}}"), "busybox") {
+		s.t.Log("busybox is gone too") // a test may have removed all
+	} else {
+		s.must("run", "--rm", "--network=none", "busybox", "true")
+	}
+	if s.t.Failed() && !before {
+		s.t.Errorf("... after: %s", when)
+	}
+}
+
+// TestInterruptedRun: SIGINT at any time of a run in the foreground.
+func TestInterruptedRun(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, "run-int")
+	for delay := time.Millisecond; delay < 200*time.Millisecond; delay += 7 * time.Millisecond {
+		run := s.Command("carob", "run", "--rm", "--name", "victim", "busybox", "sh", "-c", "trap 'exit 3' INT; while :; do sleep 0.05; done")
+		if err := run.Start(); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(delay)
+		ended := make(chan error, 1)
+		go func() { ended <- run.Wait() }()
+		if err := run.Process.Signal(syscall.SIGINT); err != nil {
+			t.Fatal(err)
+		}
+		select {
+		case <-ended:
+		case <-time.After(10 * time.Second):
+			t.Errorf("SIGINT after %s was lost: run goes on", delay)
+			_ = run.Process.Kill() // the container is removed below
+			<-ended
+		}
+		s.inspect("run interrupted after " + delay.String())
+		if t.Failed() {
+			return
+		}
+	}
+}
