@@ -72,6 +72,10 @@ func Start(ctx context.Context, cfg Config) (*Helper, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := os.WriteFile(cfg.PIDFile, nil, 0o600); err != nil { // see Stop
+		claim.release()
+		return nil, fmt.Errorf("cannot write down the network helper: %w", err)
+	}
 	ctx, cancel := context.WithCancel(ctx)
 	h := &Helper{kind: cfg.Kind, pidFile: cfg.PIDFile, ns: cfg.Namespace, options: cfg.Options, cancel: cancel, done: make(chan struct{})}
 	run := h.runPasta
@@ -81,11 +85,14 @@ func Start(ctx context.Context, cfg Config) (*Helper, error) {
 	up, err := run(ctx, program, &cfg)
 	if err != nil {
 		cancel()
+		os.Remove(cfg.PIDFile)
 		claim.release()
 		return nil, err
 	}
 	go func() {
-		h.err = up()
+		if h.err = up(); h.err != nil {
+			os.Remove(cfg.PIDFile)
+		}
 		claim.release()
 		close(h.done)
 	}()
@@ -157,7 +164,9 @@ const stopTimeout = 2000
 
 // Stop ends the helper whose pid is in pidFile and removes the file. When it
 // returns, the published ports are free again. The file may be old: only a
-// process that is such a helper is ended. A missing file is fine.
+// process that is such a helper is ended. A file without a pid tells that
+// whoever started the helper was killed before it could write it down: then
+// the helper is looked for by its name. A missing file is fine.
 func Stop(pidFile string) error {
 	data, err := os.ReadFile(pidFile)
 	if errors.Is(err, os.ErrNotExist) {
@@ -168,8 +177,35 @@ func Stop(pidFile string) error {
 	}
 	if pid, err := strconv.Atoi(strings.TrimSpace(string(data))); err == nil && pid > 1 {
 		kill(pid)
+	} else {
+		killStray(pidFile)
 	}
 	return os.Remove(pidFile)
+}
+
+// processName is the helper's argv[0]: who it belongs to can be seen in ps(1),
+// and it can be found without its pid. pidFile lies in a directory that is
+// named after the container.
+func processName(kind, pidFile string) string {
+	return kind + "-" + filepath.Base(filepath.Dir(pidFile))
+}
+
+// killStray ends a helper that nobody has written down.
+func killStray(pidFile string) {
+	lines, err := filepath.Glob("/proc/[0-9]*/cmdline")
+	if err != nil {
+		return
+	}
+	for _, line := range lines {
+		text, _ := os.ReadFile(line) // gone meanwhile, or not ours
+		name, _, _ := strings.Cut(string(text), "\x00")
+		if name != processName(Pasta, pidFile) && name != processName(Slirp, pidFile) {
+			continue
+		}
+		if pid, err := strconv.Atoi(filepath.Base(filepath.Dir(line))); err == nil {
+			kill(pid)
+		}
+	}
 }
 
 // kill ends pid if it is a helper's. The pidfd is taken first, so that what is

@@ -170,7 +170,7 @@ func testPublished(t *testing.T, kind string) {
 	if err := checkPort(ports[0]); err == nil {
 		t.Error("the ports look free while published")
 	}
-	if _, err := Start(context.Background(), Config{Kind: kind, Ports: ports, Namespace: h.ns}); err == nil {
+	if _, err := Start(context.Background(), Config{Kind: kind, Given: true, Ports: ports, Namespace: h.ns}); err == nil {
 		t.Error("the same port was published twice")
 	}
 	if err := Stop(h.pidFile); err != nil {
@@ -242,7 +242,7 @@ func TestNothingIsLeftOfAFailure(t *testing.T) {
 			t.Fatal(err)
 		}
 		h, err := Start(context.Background(), Config{
-			Kind: kind, Options: options, Namespace: ns, PIDFile: filepath.Join(dir, "pid"), LockDir: t.TempDir(),
+			Kind: kind, Given: true, Options: options, Namespace: ns, PIDFile: filepath.Join(dir, "pid"), LockDir: t.TempDir(),
 			Ports: []Port{{Host: port, Container: 80, Range: 1, Protocol: "tcp"}},
 		})
 		if err != nil {
@@ -270,7 +270,7 @@ func TestKillWhileStarting(t *testing.T) {
 			t.Fatal(err)
 		}
 		dir := t.TempDir()
-		h, err := Start(context.Background(), Config{Kind: Pasta, Namespace: ns, PIDFile: filepath.Join(dir, "pid")})
+		h, err := Start(context.Background(), Config{Kind: Pasta, Given: true, Namespace: ns, PIDFile: filepath.Join(dir, "pid")})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -279,6 +279,32 @@ func TestKillWhileStarting(t *testing.T) {
 		ns.Close()
 		if left, _ := os.ReadDir(dir); len(left) > 0 {
 			t.Errorf("after %v: left %v", delay, left)
+		}
+	}
+}
+
+// TestStrayHelper: a carob that is killed before it writes the pid down leaves
+// a file without one, and Stop finds the helper all the same.
+func TestStrayHelper(t *testing.T) {
+	if os.Getuid() != 0 {
+		inside(t)
+	}
+	for _, kind := range []string{Pasta, Slirp} {
+		needs(t, kind)
+		h := start(t, Config{Kind: kind, PIDFile: filepath.Join(t.TempDir(), "pid")})
+		data, err := os.ReadFile(h.pidFile)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(h.pidFile, nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if err := Stop(h.pidFile); err != nil {
+			t.Fatal(err)
+		}
+		stat, err := os.ReadFile("/proc/" + strings.TrimSpace(string(data)) + "/stat")
+		if err == nil && !strings.Contains(string(stat), ") Z ") {
+			t.Errorf("%s lives on: %s", kind, stat)
 		}
 	}
 }

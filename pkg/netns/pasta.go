@@ -46,7 +46,7 @@ func (h *Helper) runPasta(ctx context.Context, program string, cfg *Config) (up 
 	}
 	var words bytes.Buffer
 	cmd := exec.CommandContext(ctx, program, append(args, "--pid", "/proc/self/fd/1", "--netns", "/proc/self/fd/0")...)
-	cmd.Args[0] = Pasta
+	cmd.Args[0] = processName(Pasta, cfg.PIDFile)
 	cmd.Dir = "/"
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = cfg.Namespace, pidOut, &words
 	// If we are killed while it sets itself up, it shall not stay behind.
@@ -219,7 +219,10 @@ func pastaLine(words string) string {
 			last = line
 		}
 	}
-	return strings.TrimPrefix(last, "pasta: ")
+	if name, rest, ok := strings.Cut(last, ": "); ok && strings.HasPrefix(name, Pasta) {
+		return rest
+	}
+	return last
 }
 
 // bindError asks for the reason that pasta does not tell.

@@ -213,6 +213,31 @@ func TestMissingProgram(t *testing.T) {
 	}
 }
 
+// TestOldPastaIsNoDefault: where the installed pasta is one of the old ones,
+// slirp4netns stands in unless pasta was asked for.
+func TestOldPastaIsNoDefault(t *testing.T) {
+	dir := t.TempDir()
+	t.Setenv("PATH", dir)
+	for _, name := range []string{Pasta, Slirp} {
+		if err := os.WriteFile(dir+"/"+name, []byte("#!/bin/sh\necho '  --old ADDR'\n"), 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for given, want := range map[bool]string{false: Slirp, true: Pasta} {
+		cfg := Config{Kind: Pasta, Given: given, LockDir: t.TempDir()}
+		if _, err := find(&cfg); err != nil || cfg.Kind != want {
+			t.Errorf("asked for: %t; got %s, %v, want %s", given, cfg.Kind, err, want)
+		}
+	}
+	if err := os.Remove(dir + "/" + Slirp); err != nil {
+		t.Fatal(err)
+	}
+	cfg := Config{Kind: Pasta, LockDir: t.TempDir()}
+	if _, err := find(&cfg); err != nil || cfg.Kind != Pasta {
+		t.Errorf("without slirp4netns: got %s, %v", cfg.Kind, err)
+	}
+}
+
 func TestStopLeavesOthersAlone(t *testing.T) {
 	file := t.TempDir() + "/pid"
 	if err := os.WriteFile(file, []byte(strconv.Itoa(os.Getpid())), 0o600); err != nil {

@@ -126,6 +126,7 @@ func (h *Helper) runSlirp(ctx context.Context, program string, cfg *Config) (up 
 	}
 	words := os.NewFile(uintptr(fd), "slirp4netns")
 	cmd := exec.Command(program, opts.args(socket)...)
+	cmd.Args[0] = processName(Slirp, cfg.PIDFile)
 	cmd.Dir = "/"
 	cmd.Stdin, cmd.Stdout, cmd.Stderr, cmd.ExtraFiles = cfg.Namespace, words, words, []*os.File{readyOut}
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
@@ -145,7 +146,6 @@ func (h *Helper) runSlirp(ctx context.Context, program string, cfg *Config) (up 
 		if err != nil {
 			cmd.Process.Kill()
 			cmd.Wait()
-			os.Remove(h.pidFile)
 			return err
 		}
 		go cmd.Wait() // no zombie while we live
