@@ -41,12 +41,12 @@ func TestPastaArgs(t *testing.T) {
 
 func TestSlirpOptions(t *testing.T) {
 	o, err := parseSlirp("mtu=1500,cidr=10.9.0.0/24,allow_host_loopback=true,enable_ipv6=false,outbound_addr=eth0,port_handler=slirp4netns")
-	want := "--configure --mtu 1500 --ready-fd 3 --netns-type path --cidr 10.9.0.0/24 --outbound-addr eth0 /proc/self/fd/0 tap0"
+	want := "--configure --mtu 1500 --ready-fd 3 --netns-type path --enable-sandbox --enable-seccomp --cidr 10.9.0.0/24 --outbound-addr eth0 /proc/self/fd/0 tap0"
 	if got := strings.Join(o.args(""), " "); err != nil || got != want {
 		t.Errorf("got %s, %v\nwant %s", got, err, want)
 	}
 	o, err = parseSlirp("")
-	want = "--configure --mtu 65520 --ready-fd 3 --netns-type path --api-socket S --disable-host-loopback --enable-ipv6 /proc/self/fd/0 tap0"
+	want = "--configure --mtu 65520 --ready-fd 3 --netns-type path --enable-sandbox --enable-seccomp --api-socket S --disable-host-loopback --enable-ipv6 /proc/self/fd/0 tap0"
 	if got := strings.Join(o.args("S"), " "); err != nil || got != want {
 		t.Errorf("got %s, %v\nwant %s", got, err, want)
 	}

@@ -82,7 +82,8 @@ func (o *slirpOptions) set(name, value string) (err error) {
 // args is the command line; descriptor 3 is where readiness is told, and
 // standard input the namespace, as with pasta.
 func (o *slirpOptions) args(socket string) []string {
-	args := []string{"--configure", "--mtu", strconv.Itoa(o.mtu), "--ready-fd", "3", "--netns-type", "path"}
+	args := []string{"--configure", "--mtu", strconv.Itoa(o.mtu), "--ready-fd", "3", "--netns-type", "path",
+		"--enable-sandbox", "--enable-seccomp"}
 	if socket != "" {
 		args = append(args, "--api-socket", socket)
 	}
