@@ -11,6 +11,7 @@ func commands() []command {
 		{"image", newImage},
 		{"images", newImages},
 		{"init", newInit},
+		{"inspect", newInspect},
 		{"kill", newKill},
 		{"pause", newPause},
 		{"ps", newPs},

@@ -25,6 +25,7 @@ func containerCommands() []command {
 		{"create", newCreate},
 		{"exists", newContainerExists},
 		{"init", newInit},
+		{"inspect", newContainerInspect},
 		{"kill", newKill},
 		{"pause", newPause},
 		{"ps", newPs},

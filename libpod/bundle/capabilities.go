@@ -26,8 +26,8 @@ func capabilityNames() []string {
 	}
 }
 
-// defaultCapabilities are what a container's root keeps.
-func defaultCapabilities() []string {
+// DefaultCapabilities are what a container's root keeps.
+func DefaultCapabilities() []string {
 	return []string{"CHOWN", "DAC_OVERRIDE", "FOWNER", "FSETID", "KILL", "NET_BIND_SERVICE",
 		"SETFCAP", "SETGID", "SETPCAP", "SETUID", "SYS_CHROOT"}
 }
@@ -79,7 +79,7 @@ func mergeCapabilities(names []string, all capabilitySet, s *spec.Security) (cap
 	}
 	usual := s.DefaultCaps
 	if usual == nil {
-		usual = defaultCapabilities()
+		usual = DefaultCapabilities()
 	}
 	defaults, err := parseCapabilities(names, all, usual)
 	if err != nil {
