@@ -143,6 +143,6 @@ func (a *app) readSecret(ctx context.Context, prompt string) (string, error) {
 		return string(got.text), nil
 	case <-ctx.Done():
 		fmt.Fprintln(a.err)
-		return "", errors.Join(ctx.Err(), term.Restore(fd, before))
+		return "", errors.Join(errors.New("cannot read the password: interrupted"), term.Restore(fd, before))
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"strings"
 
+	"github.com/containers/storage/pkg/unshare"
 	"github.com/sirupsen/logrus"
 	"github.com/spf13/cobra"
 
@@ -130,9 +131,26 @@ func (a *app) client(quiet bool) (*transfer.Client, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := giveRuntimeDir(); err != nil {
+		return nil, err
+	}
 	var progress io.Writer = a.err
 	if quiet {
 		progress = nil
 	}
 	return transfer.New(store, progress, a.err, version), nil
+}
+
+// giveRuntimeDir names the runtime directory where the session did not (cron,
+// su): that is where the libraries look for credentials and keep them. The
+// store has been opened before, by a rule of its own.
+func giveRuntimeDir() error {
+	if os.Getenv("XDG_RUNTIME_DIR") != "" || unshare.GetRootlessUID() == 0 {
+		return nil
+	}
+	dir, err := userns.RuntimeDir()
+	if err != nil {
+		return err
+	}
+	return os.Setenv("XDG_RUNTIME_DIR", filepath.Dir(dir))
 }

@@ -62,7 +62,12 @@ carob login -u me --password-stdin registry.example:5000 < password`,
 }
 
 // authClient is a client without a store: no namespaces are needed.
-func (a *app) authClient() *transfer.Client { return transfer.New(nil, nil, a.err, version) }
+func (a *app) authClient() (*transfer.Client, error) {
+	if err := giveRuntimeDir(); err != nil {
+		return nil, err
+	}
+	return transfer.New(nil, nil, a.err, version), nil
+}
 
 func registryArg(args []string) string {
 	if len(args) == 0 {
@@ -72,7 +77,10 @@ func registryArg(args []string) string {
 }
 
 func runLogin(ctx context.Context, a *app, o *loginOptions, args []string) error {
-	client := a.authClient()
+	client, err := a.authClient()
+	if err != nil {
+		return err
+	}
 	key, err := client.Registry(registryArg(args), o.files)
 	if err != nil {
 		return err
@@ -186,7 +194,10 @@ carob logout --all`,
 }
 
 func runLogout(a *app, files transfer.AuthFiles, all bool, args []string) error {
-	client := a.authClient()
+	client, err := a.authClient()
+	if err != nil {
+		return err
+	}
 	if all {
 		if len(args) > 0 {
 			return errors.New("cannot use --all together with a registry")

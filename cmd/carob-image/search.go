@@ -79,7 +79,10 @@ func runSearch(ctx context.Context, a *app, o *searchOptions, term string) error
 	if limit == 0 {
 		limit = 25
 	}
-	client := a.authClient()
+	client, err := a.authClient()
+	if err != nil {
+		return err
+	}
 	if o.listTags {
 		if len(o.filters) > 0 {
 			return errors.New("cannot use --filter together with --list-tags")

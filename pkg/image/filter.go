@@ -40,65 +40,69 @@ func (f *Filter) add(l *Listing, text string) error {
 	if !ok {
 		return &FilterError{text, "it is not KEY=VALUE"}
 	}
-	negated := strings.HasSuffix(key, "!")
-	key = strings.TrimSuffix(key, "!")
-	var test func(*Item) (bool, error)
+	key, negated := strings.CutSuffix(key, "!")
+	switch {
+	case key == "reference" && !negated:
+		f.refs = append(f.refs, value)
+		return nil
+	case key == "id" && !negated:
+		f.ids = append(f.ids, strings.TrimPrefix(value, "sha256:"))
+		return nil
+	}
+	test, err := l.test(text, key, value)
+	if err != nil {
+		return err
+	}
+	f.all = append(f.all, func(i *Item) (bool, error) {
+		ok, err := test(i)
+		return ok != negated, err
+	})
+	return nil
+}
+
+// test is one filter as a function.
+func (l *Listing) test(text, key, value string) (func(*Item) (bool, error), error) {
 	switch key {
 	case "reference":
-		if !negated {
-			f.refs = append(f.refs, value)
-			return nil
-		}
-		test = func(i *Item) (bool, error) { return i.matches(value) }
+		return func(i *Item) (bool, error) { return i.matches(value) }, nil
 	case "id":
-		if !negated {
-			f.ids = append(f.ids, strings.TrimPrefix(value, "sha256:"))
-			return nil
-		}
-		test = func(i *Item) (bool, error) { return strings.HasPrefix(i.ID, strings.TrimPrefix(value, "sha256:")), nil }
+		return func(i *Item) (bool, error) { return strings.HasPrefix(i.ID, strings.TrimPrefix(value, "sha256:")), nil }, nil
 	case "label":
-		test = func(i *Item) (bool, error) { return i.hasLabel(value) }
+		return func(i *Item) (bool, error) { return i.hasLabel(value) }, nil
+	case "digest":
+		return func(i *Item) (bool, error) { return strings.HasPrefix(i.Digest.String(), value), nil }, nil
 	case "before", "after", "since":
-		pivot, err := l.find(value)
-		if err != nil {
-			return err
-		}
-		after := key != "before"
-		test = func(i *Item) (bool, error) {
-			return i.ID != pivot.ID && (after && i.Created.After(pivot.Created) || !after && i.Created.Before(pivot.Created)), nil
-		}
+		return l.relativeTo(value, key == "before")
 	case "until":
 		until, err := parseUntil(value)
 		if err != nil {
-			return &FilterError{text, err.Error()}
+			return nil, &FilterError{text, err.Error()}
 		}
-		test = func(i *Item) (bool, error) { return i.Created.Before(until), nil }
-	case "digest":
-		test = func(i *Item) (bool, error) { return strings.HasPrefix(i.Digest.String(), value), nil }
-	case "containers":
-		if value == "external" {
-			return &FilterError{text, "carob does not tell external containers from its own here"}
-		}
-		fallthrough
-	case "dangling", "intermediate", "readonly", "manifest":
-		want, err := strconv.ParseBool(value)
-		if err != nil {
-			return &FilterError{text, "it is neither true nor false"}
-		}
-		is := flags()[key]
-		test = func(i *Item) (bool, error) { return is(i) == want, nil }
-	default:
-		return &FilterError{text, "filters are after, before, containers, dangling, digest, id, intermediate, label, manifest, readonly, reference, since, until"}
+		return func(i *Item) (bool, error) { return i.Created.Before(until), nil }, nil
 	}
-	if negated {
-		inner := test
-		test = func(i *Item) (bool, error) {
-			ok, err := inner(i)
-			return !ok, err
-		}
+	is := flags()[key]
+	if is == nil {
+		return nil, &FilterError{text, "filters are after, before, containers, dangling, digest, id, intermediate, label, manifest, readonly, reference, since, until"}
 	}
-	f.all = append(f.all, test)
-	return nil
+	want, err := strconv.ParseBool(value)
+	if err != nil {
+		return nil, &FilterError{text, "it is neither true nor false"}
+	}
+	return func(i *Item) (bool, error) { return is(i) == want, nil }, nil
+}
+
+// relativeTo compares times of creation with that of another image.
+func (l *Listing) relativeTo(name string, before bool) (func(*Item) (bool, error), error) {
+	pivot, err := l.find(name)
+	if err != nil {
+		return nil, err
+	}
+	return func(i *Item) (bool, error) {
+		if before {
+			return i.Created.Before(pivot.Created), nil
+		}
+		return i.Created.After(pivot.Created), nil
+	}, nil
 }
 
 func flags() map[string]func(*Item) bool {

@@ -43,7 +43,7 @@ func explain(verb, name string, err error) error {
 	if errors.Is(err, context.Canceled) {
 		return fmt.Errorf("cannot %s %s: %w", verb, name, &withText{err, "interrupted"})
 	}
-	why, hint := cause(err, registryOf(name))
+	hint, why := cause(err, registryOf(name))
 	wrapped := fmt.Errorf("cannot %s %s: %w", verb, name, line{why})
 	if hint == "" {
 		return wrapped
@@ -72,7 +72,8 @@ type withText struct {
 func (e *withText) Error() string { return e.text }
 func (e *withText) Unwrap() error { return e.err }
 
-func cause(err error, host string) (why error, hint string) {
+// cause is what a user has to know of err, and the cure where one is known.
+func cause(err error, host string) (hint string, why error) {
 	var dns *net.DNSError
 	var unknownCA x509.UnknownAuthorityError
 	var wrongHost x509.HostnameError
@@ -80,22 +81,22 @@ func cause(err error, host string) (why error, hint string) {
 	var unauthorized docker.ErrUnauthorizedForCredentials
 	switch {
 	case errors.As(err, &dns):
-		return &withText{err, fmt.Sprintf("cannot find host %s: %s", dns.Name, dns.Err)}, ""
+		return "", &withText{err, fmt.Sprintf("cannot find host %s: %s", dns.Name, dns.Err)}
 	case errors.As(err, &unknownCA):
-		return &withText{err, fmt.Sprintf("the certificate of %s is not signed by a known authority", host)},
-			fmt.Sprintf("put the authority's certificate into ~/.config/containers/certs.d/%s/ca.crt, or trust the host with --tls-verify=false", host)
+		return fmt.Sprintf("put the authority's certificate into ~/.config/containers/certs.d/%s/ca.crt, or trust the host with --tls-verify=false", host),
+			&withText{err, fmt.Sprintf("the certificate of %s is not signed by a known authority", host)}
 	case errors.As(err, &wrongHost), errors.As(err, &invalid):
-		return err, "with --tls-verify=false the certificate is not checked"
+		return "with --tls-verify=false the certificate is not checked", err
 	case strings.Contains(err.Error(), "server gave HTTP response to HTTPS client"):
-		return &withText{err, host + " does not speak TLS"}, "use --tls-verify=false if the network is trusted"
+		return "use --tls-verify=false if the network is trusted", &withText{err, host + " does not speak TLS"}
 	case errors.As(err, &unauthorized):
-		return &withText{err, fmt.Sprintf("%s refused the credentials: %v", host, unauthorized.Err)}, "log in again: carob login " + host
+		return "log in again: carob login " + host, &withText{err, fmt.Sprintf("%s refused the credentials: %v", host, unauthorized.Err)}
 	case isDenied(err):
-		return err, "the image does not exist or needs credentials: carob login " + host
+		return "the image does not exist or needs credentials: carob login " + host, err
 	case errors.Is(err, docker.ErrTooManyRequests):
-		return err, "the registry limits pulls; log in or try later"
+		return "the registry limits pulls; log in or try later", err
 	}
-	return err, ""
+	return "", err
 }
 
 func isDenied(err error) bool {

@@ -33,7 +33,7 @@ func (c *Client) Search(ctx context.Context, term string, limit int, a Access) (
 	if err != nil {
 		return nil, err
 	}
-	registries := []string{}
+	var registries []string
 	if first, rest, ok := strings.Cut(term, "/"); ok && (strings.ContainsAny(first, ".:") || first == "localhost") {
 		registries, term = []string{first}, rest
 	} else if registries, err = sysregistriesv2.UnqualifiedSearchRegistries(sys); err != nil {

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"sync"
 
 	manifests "github.com/containers/image/v5/image"
 	"github.com/containers/image/v5/manifest"
@@ -164,7 +165,7 @@ func (c *Client) lockDigests(ctx context.Context, layers []layer) (func(), error
 	}
 	slices.Sort(want)
 	want = slices.Compact(want)
-	var held []storage.Locker
+	var held []sync.Locker
 	unlock := func() {
 		for _, l := range held {
 			l.Unlock()
@@ -186,7 +187,7 @@ func (c *Client) lockDigests(ctx context.Context, layers []layer) (func(), error
 
 // lockContext gives up waiting when ctx ends; the lock is let go as soon as
 // it comes then.
-func lockContext(ctx context.Context, l storage.Locker) error {
+func lockContext(ctx context.Context, l sync.Locker) error {
 	got := make(chan struct{})
 	go func() {
 		l.Lock()
