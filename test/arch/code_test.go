@@ -11,7 +11,8 @@ import (
 // the program starts.
 func globals() allowed {
 	return allowed{
-		"cmd/carob.version": "set by the linker, read only",
+		"cmd/carob.version":       "set by the linker, read only",
+		"cmd/carob-image.version": "set by the linker, read only",
 	}
 }
 
