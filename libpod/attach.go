@@ -78,8 +78,8 @@ type monitorConn interface {
 	Close() error
 }
 
-// detachPatience is how long a monitor may take to hang up after MsgDetach,
-// in which its last output still arrives.
+// detachPatience is how long a monitor may take to answer MsgDetach, before
+// which its last output still arrives.
 const detachPatience = 2 * time.Second
 
 // Attach carries the streams of a container over a connection that was
@@ -201,6 +201,10 @@ func (s *session) event(kind monitor.Kind, p []byte) (*Attached, error) {
 		if !r.Again || !s.o.Follow {
 			return r, nil
 		}
+	case monitor.MsgDone:
+		if len(p) > 0 && monitor.Kind(p[0]) == monitor.MsgDetach {
+			return &Attached{Detached: true}, nil
+		}
 	case monitor.MsgRefused:
 		if len(p) > 0 && monitor.Kind(p[0]) == monitor.MsgAttach {
 			return nil, &client.Refused{About: monitor.MsgAttach, Text: string(p[1:])}
@@ -249,8 +253,8 @@ func (s *session) input() {
 	}
 }
 
-// leave detaches. The monitor sends what it has, then hangs up; should it
-// not, the connection is closed from here.
+// leave detaches. The monitor sends what it has, then MsgDone; should it not,
+// the connection is closed from here.
 func (s *session) leave() {
 	s.mu.Lock()
 	s.detached = true

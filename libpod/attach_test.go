@@ -164,7 +164,8 @@ func TestCorner3DetachLeavesTheRestOfTheOutput(t *testing.T) {
 		}
 	}
 	conn.messages <- "olast words"
-	conn.hangUp()
+	conn.messages <- "yd"
+	conn.messages <- "onot ours any more"
 	if got := <-done; got == nil || !got.Detached || out.String() != "last words" {
 		t.Errorf("got %+v, output %q", got, out.String())
 	}
