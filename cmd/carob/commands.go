@@ -7,6 +7,7 @@ func commands() []command {
 		{"attach", newAttach},
 		{"container", newContainer},
 		{"create", newCreate},
+		{"exec", newExec},
 		{"history", newHistory},
 		{"image", newImage},
 		{"images", newImages},

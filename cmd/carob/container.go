@@ -23,6 +23,7 @@ func containerCommands() []command {
 		{"attach", newAttach},
 		{"cleanup", newContainerCleanup},
 		{"create", newCreate},
+		{"exec", newExec},
 		{"exists", newContainerExists},
 		{"init", newInit},
 		{"inspect", newContainerInspect},

@@ -14,13 +14,17 @@ import (
 )
 
 // Main is carob-monitor: it supervises the container of directory DIR until
-// its end and returns the exit status. args is DIR, or --adopt DIR.
+// its end and returns the exit status. args is DIR, or --adopt DIR. With
+// --hold it holds a terminal instead (hold.go).
 //
 // Theory of operation: one goroutine sits in an epoll loop (loop.go) and
 // runs every handler to its end, so nothing here needs a lock. What happens
 // to the container drives an automaton (states.go). A second goroutine only
 // turns signals into a wake-up of the loop.
 func Main(args []string) int {
+	if len(args) == 1 && args[0] == "--hold" {
+		return hold()
+	}
 	adopt := len(args) == 2 && args[0] == "--adopt"
 	if !adopt && len(args) != 1 {
 		_, _ = os.Stderr.WriteString("carob-monitor is started by carob, as: carob-monitor [--adopt] DIR\n")
