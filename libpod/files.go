@@ -110,10 +110,11 @@ func (l *launcher) hostsFile() (string, bool, error) {
 		return "", false, nil
 	}
 	host, _ := os.ReadFile("/etc/hosts")
-	return string(netns.Hosts(netns.HostsInput{
+	text, err := netns.Hosts(netns.HostsInput{
 		Base: host, Kind: l.net.kind, Hostname: l.in.Hostname, Name: l.c.Name,
 		Add: l.c.Network.AddHosts, OwnIPs: l.net.ownIPs(), HostIP: l.net.hostIP(),
-	})), true, nil
+	})
+	return string(text), err == nil, err
 }
 
 func (l *launcher) resolvConf() (string, bool, error) {

@@ -2,6 +2,8 @@ package netns
 
 import (
 	"bytes"
+	"errors"
+	"fmt"
 	"net/netip"
 	"os"
 	"slices"
@@ -152,13 +154,16 @@ type HostsInput struct {
 
 // Hosts returns the content of a container's /etc/hosts (hosts(5)). The first
 // line for a name counts, so what the user adds comes first; the container's
-// own names and the host's are added where nobody has taken them.
-func Hosts(in HostsInput) []byte {
+// own names and the host's are added where nobody has taken them. A word of
+// Add that cannot be read is an error, and so is host-gateway without HostIP.
+func Hosts(in HostsInput) ([]byte, error) {
 	var h hosts
 	for _, a := range in.Add {
-		if ip, names, ok := parseAddHost(a, in.HostIP); ok {
-			h.add(ip, names)
+		ip, names, err := parseAddHost(a, in.HostIP)
+		if err != nil {
+			return nil, fmt.Errorf("cannot add host %q: %w", a, err)
 		}
+		h.add(ip, names)
 	}
 	for line := range bytes.Lines(in.Base) {
 		text, _, _ := strings.Cut(string(line), "#")
@@ -175,7 +180,7 @@ func Hosts(in HostsInput) []byte {
 	for _, ip := range in.ownIPs() {
 		h.addFree(ip, in.Hostname, in.Name)
 	}
-	return h.text.Bytes()
+	return h.text.Bytes(), nil
 }
 
 const hostInternal = "host.containers.internal"
@@ -220,17 +225,19 @@ func (h *hosts) addFree(ip string, names ...string) {
 
 // parseAddHost reads NAME[;NAME...]:IP. An IPv6 address may have colons, a
 // name has none.
-func parseAddHost(word, hostIP string) (ip string, names []string, ok bool) {
+func parseAddHost(word, hostIP string) (ip string, names []string, err error) {
 	list, ip, ok := strings.Cut(word, ":")
 	if !ok || list == "" {
-		return "", nil, false
+		return "", nil, errors.New("want NAME:IP")
 	}
 	if ip == hostGateway {
-		ip = hostIP
+		if ip = hostIP; ip == "" {
+			return "", nil, errors.New("the container has no address for the host in this network")
+		}
 	}
 	ip = strings.TrimSuffix(strings.TrimPrefix(ip, "["), "]")
 	if _, err := netip.ParseAddr(ip); err != nil {
-		return "", nil, false
+		return "", nil, fmt.Errorf("%q is not an IP address", ip)
 	}
-	return ip, strings.Split(list, ";"), true
+	return ip, strings.Split(list, ";"), nil
 }

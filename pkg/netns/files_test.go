@@ -88,9 +88,23 @@ func TestCorner22HostsFile(t *testing.T) {
 		{"network host", with(func(in *HostsInput) { in.Kind = "host" })},
 		{"hostname and name the same", with(func(in *HostsInput) { in.Hostname = "web" })},
 	} {
-		b.WriteString("== " + c.name + "\n" + string(Hosts(c.in)))
+		text, err := Hosts(c.in)
+		if err != nil {
+			t.Errorf("%s: %v", c.name, err)
+		}
+		b.WriteString("== " + c.name + "\n" + string(text))
 	}
 	golden(t, "hosts.golden", b.String())
+	for word, want := range map[string]string{
+		"db":              `cannot add host "db": want NAME:IP`,
+		"db:nowhere":      `cannot add host "db:nowhere": "nowhere" is not an IP address`,
+		"gw:host-gateway": `cannot add host "gw:host-gateway": the container has no address for the host in this network`,
+	} {
+		_, err := Hosts(with(func(in *HostsInput) { in.Add, in.HostIP = []string{word}, "" }))
+		if err == nil || err.Error() != want {
+			t.Errorf("%s: got %v, want %s", word, err, want)
+		}
+	}
 }
 
 func TestRoutes(t *testing.T) {
