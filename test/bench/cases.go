@@ -17,6 +17,8 @@ type testcase struct {
 	// before and after are not measured.
 	before, after func() error
 	rounds        int // 0: as many as asked for
+	// parts are what a sum is made of, by side; filled in by the samplers.
+	parts map[string]map[string]float64
 }
 
 type sampler struct {
@@ -34,7 +36,7 @@ func (c testcase) measure(rounds int) (f figure, err error) {
 	if c.rounds > 0 {
 		rounds = c.rounds
 	}
-	f = figure{Name: c.name, Unit: c.unit, Samples: map[string][]float64{}, targets: c.targets}
+	f = figure{Name: c.name, Unit: c.unit, Samples: map[string][]float64{}, Parts: c.parts, targets: c.targets}
 	if c.before != nil {
 		if err := c.before(); err != nil {
 			return f, err

@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"os/exec"
 	"runtime"
@@ -25,6 +26,7 @@ type figure struct {
 	Ratios  map[string]float64 // carob's median over the side's
 	Verdict string             `json:",omitempty"`
 	Samples map[string][]float64
+	Parts   map[string]map[string]float64 `json:",omitempty"` // of a sum, by side and program
 	targets []target
 }
 
@@ -91,6 +93,15 @@ func (r *results) table(out io.Writer) {
 			show2(f.ratio("podman")), show2(f.ratio("crun")), f.Verdict)
 	}
 	w.Flush()
+	for _, f := range r.Figures {
+		for _, side := range slices.Sorted(maps.Keys(f.Parts)) {
+			fmt.Fprintf(out, "%s, %s:", f.Name, side)
+			for _, program := range slices.Sorted(maps.Keys(f.Parts[side])) {
+				fmt.Fprintf(out, " %s %.0f", program, f.Parts[side][program])
+			}
+			fmt.Fprintln(out)
+		}
+	}
 }
 
 func show(v float64, ok bool) string {
