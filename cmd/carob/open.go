@@ -5,9 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"os"
 	"os/exec"
 	"path/filepath"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/carob-containers/carob/libpod"
 	"github.com/carob-containers/carob/pkg/image"
@@ -42,6 +45,7 @@ func (a *app) open(_ context.Context) (*libpod.Runtime, error) {
 	if err != nil {
 		return nil, err
 	}
+	keepDescriptors()
 	run := a.global.tmpDir
 	if run == "" {
 		if run, err = userns.RuntimeDir(); err != nil {
@@ -170,3 +174,11 @@ func helperProgram(name string) (string, error) {
 }
 
 func (a *app) warn(line string) { fmt.Fprintf(a.err, "Warning: %s\n", line) }
+
+// keepDescriptors keeps what this process has inherited from being handed on
+// to monitors and network helpers, which live on: whoever reads from a pipe
+// of the caller's would wait for them. What is meant to go inside
+// (--preserve-fds) is handed on by name.
+func keepDescriptors() {
+	_ = unix.CloseRange(3, math.MaxUint32, unix.CLOSE_RANGE_CLOEXEC) // before Linux 5.11 they leak
+}
