@@ -58,9 +58,7 @@ func (t *console) accept(s *supervisor) {
 	}
 	_ = unix.SetNonblock(master, true)
 	t.master = master
-	if t.rows != 0 || t.cols != 0 {
-		t.resize(t.rows, t.cols)
-	}
+	t.resize(t.rows, t.cols)
 	s.streams[0].fd = master
 	s.streams[0].reading = false
 	if in, err := unix.FcntlInt(uintptr(master), unix.F_DUPFD_CLOEXEC, 0); err == nil && s.cfg.Stdin {
@@ -96,7 +94,7 @@ func receiveFD(conn int) int {
 // resize sets the terminal's size, or remembers it for when there is one.
 func (t *console) resize(rows, cols uint16) {
 	t.rows, t.cols = rows, cols
-	if t.master > 0 {
+	if t.master > 0 && (rows != 0 || cols != 0) {
 		_ = unix.IoctlSetWinsize(t.master, unix.TIOCSWINSZ, &unix.Winsize{Row: rows, Col: cols})
 	}
 }

@@ -39,23 +39,26 @@ func TestMain(m *testing.M) {
 	} else {
 		mountCgroup()
 	}
+	os.Exit(runTests(m))
+}
+
+// runTests builds the monitor, unless CAROB_MONITOR names one, and tests it.
+func runTests(m *testing.M) int {
+	if program = os.Getenv("CAROB_MONITOR"); program != "" {
+		return m.Run()
+	}
 	dir, err := os.MkdirTemp("", "monitor-test")
 	if err != nil {
 		panic(err)
 	}
+	defer os.RemoveAll(dir)
 	program = filepath.Join(dir, "carob-monitor")
-	defer func() {}()
 	build := exec.Command("go", "build", "-ldflags=-s -w", "-o", program, "../../cmd/carob-monitor")
 	build.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if out, err := build.CombinedOutput(); err != nil && skipReason == "" {
 		skipReason = "cannot build carob-monitor: " + string(out)
 	}
-	if p := os.Getenv("MONPROG"); p != "" {
-		program = p
-	}
-	code := m.Run()
-	os.RemoveAll(dir)
-	os.Exit(code)
+	return m.Run()
 }
 
 // mountCgroup gives the namespace a version 2 hierarchy of its own, or none:

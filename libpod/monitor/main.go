@@ -99,13 +99,14 @@ func (s *supervisor) begin() error {
 	if err := unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0); err != nil {
 		return wrap("cannot become the container's reaper", err)
 	}
+	if err := s.readConfig(); err != nil {
+		return err
+	}
+	s.closeStrays()
 	if err := s.loop.open(); err != nil {
 		return err
 	}
 	if err := s.addLauncher(); err != nil {
-		return err
-	}
-	if err := s.readConfig(); err != nil {
 		return err
 	}
 	if err := s.watchSignals(); err != nil {
@@ -134,6 +135,12 @@ func (s *supervisor) begin() error {
 func (s *supervisor) closeOnExec() {
 	unix.CloseOnExec(LauncherFD)
 	unix.CloseOnExec(RecordFD)
+}
+
+// closeStrays closes what the launcher's parents had left open: we live long,
+// and whoever reads from the other end would wait as long.
+func (s *supervisor) closeStrays() {
+	_ = unix.CloseRange(uint(RecordFD+1+s.cfg.PreserveFDs), 1<<31-1, 0) // Linux 5.9
 }
 
 func (s *supervisor) readConfig() error {

@@ -3,6 +3,7 @@ package monitor_test
 import (
 	"bytes"
 	"errors"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -258,4 +259,31 @@ func TestOOMKillIsSeen(t *testing.T) {
 		t.Errorf("code %d, record %+v", code, r)
 	}
 	must(t, c.WaitCleaned())
+}
+
+func TestTerminalThatIsClosedAndOpenedAgain(t *testing.T) {
+	b := newBox(t)
+	b.setProcess([]string{"sh", "-c", "echo first; exec </dev/null >/dev/null 2>&1; sleep 0.5; echo second >/dev/console; exit 3"}, true)
+	b.opts.Attach = outputs
+	var out bytes.Buffer
+	if code := ended(t, b.spawn(), &out, nil); code != 3 || out.String() != "first\r\nsecond\r\n" {
+		t.Errorf("code %d, %q", code, out.String())
+	}
+}
+
+func TestStrayDescriptorsAreClosed(t *testing.T) {
+	b := newBox(t, "sleep", "100")
+	r, w, err := os.Pipe()
+	must(t, err)
+	b.opts.Extra = []*os.File{w} // not announced in PreserveFDs: as if leaked
+	c := b.spawn()
+	_, err = c.WaitStarted()
+	must(t, err)
+	w.Close()
+	must(t, r.SetReadDeadline(time.Now().Add(5*time.Second)))
+	if n, err := r.Read(make([]byte, 1)); n != 0 || !errors.Is(err, io.EOF) {
+		t.Errorf("the pipe is still open: %v", err)
+	}
+	must(t, c.Stop(0, 0))
+	ended(t, c, nil, nil)
 }

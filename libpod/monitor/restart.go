@@ -53,6 +53,7 @@ func (s *supervisor) backOff() {
 	s.setState(backingOff)
 	s.pause = s.after(backOffTime(s.row), s.runAgain)
 	s.row++
+	s.idleSoon()
 }
 
 func (s *supervisor) runAgain() {

@@ -133,6 +133,7 @@ func (s *supervisor) createDone(ws unix.WaitStatus) {
 	}
 	s.setState(created)
 	s.tellPID(MsgCreated)
+	s.idleSoon()
 	switch {
 	case s.stop.asked:
 		s.kill(unix.SIGKILL)

@@ -58,7 +58,10 @@ func (in *stdin) flush(s *supervisor) {
 			in.watch(s, true)
 			return
 		}
-		if err != nil {
+		if err == unix.EIO && in.terminal { // nobody has it open just now
+			s.credit(head.from, len(head.data))
+			head.data = nil
+		} else if err != nil {
 			in.close(s)
 			return
 		}

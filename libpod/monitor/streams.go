@@ -2,6 +2,7 @@ package monitor
 
 import (
 	"strconv"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -13,6 +14,7 @@ type stream struct {
 	kind    Kind
 	bit     byte
 	reading bool // epoll watches it
+	retry   *timer
 	line    lineState
 }
 
@@ -128,7 +130,7 @@ func (s *supervisor) throttle() {
 	}
 	for i := range s.streams {
 		st := &s.streams[i]
-		if st.fd >= 0 && st.reading == blocked {
+		if st.fd >= 0 && st.reading == blocked && st.retry == nil {
 			st.watch(!blocked)
 		}
 	}
@@ -163,6 +165,10 @@ func (st *stream) pump() bool {
 	if err == unix.EAGAIN {
 		return false
 	}
+	if err == unix.EIO && s.cfg.Terminal && s.state != draining {
+		st.lookAgain()
+		return false
+	}
 	if err != nil || n == 0 { // a terminal ends with EIO
 		st.close()
 		return false
@@ -172,6 +178,20 @@ func (st *stream) pump() bool {
 	s.output(st, packet[:1+n])
 	s.idleSoon()
 	return true
+}
+
+// reopenTime is how long a terminal is left alone that nobody in the container
+// has open: an init closes its console and opens it again.
+const reopenTime = 100 * time.Millisecond
+
+func (st *stream) lookAgain() {
+	st.watch(false)
+	if st.retry == nil {
+		st.retry = st.s.after(reopenTime, func() {
+			st.retry = nil
+			st.s.throttle()
+		})
+	}
 }
 
 // output hands a chunk to the log and to the clients, or keeps it for the next.
@@ -195,8 +215,9 @@ func (st *stream) close() {
 		return
 	}
 	st.s.loop.remove(st.fd)
+	st.s.cancel(st.retry)
 	unix.Close(st.fd)
-	st.fd, st.reading = -1, false
+	st.fd, st.reading, st.retry = -1, false, nil
 	if st.s.log != nil {
 		st.s.log.end(st)
 	}
