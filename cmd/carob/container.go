@@ -11,11 +11,7 @@ import (
 // newContainer is the parent of all that is done with containers. Most of it
 // is at the top level too.
 func newContainer(a *app) *cobra.Command {
-	cmd := &cobra.Command{Use: "container", Short: "Manage containers"}
-	for _, c := range containerCommands() {
-		cmd.AddCommand(c.make(a))
-	}
-	return cmd
+	return parent(a, "container", "Manage containers", containerCommands())
 }
 
 func containerCommands() []command {

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"errors"
 	"fmt"
 	"strings"
 
@@ -56,15 +55,24 @@ func newGlobalRoot(a *app) *cobra.Command {
 }
 
 // noSuchCommand runs when no command was named, or one that is not there.
-func noSuchCommand(root *cobra.Command, args []string) error {
+func noSuchCommand(cmd *cobra.Command, args []string) error {
 	if len(args) == 0 {
-		return usage(root, errors.New("missing command 'carob COMMAND'"))
+		return usage(cmd, fmt.Errorf("missing command '%s COMMAND'", cmd.CommandPath()))
 	}
-	err := fmt.Errorf("unrecognized command 'carob %s'", args[0])
-	if near := root.SuggestionsFor(args[0]); len(near) > 0 {
+	err := fmt.Errorf("unrecognized command '%s %s'", cmd.CommandPath(), args[0])
+	if near := cmd.SuggestionsFor(args[0]); len(near) > 0 {
 		err = fmt.Errorf("%w: did you mean %s?", err, strings.Join(near, " or "))
 	}
-	return usage(root, err)
+	return usage(cmd, err)
+}
+
+// parent makes a command that only holds others.
+func parent(a *app, name, short string, children []command) *cobra.Command {
+	cmd := &cobra.Command{Use: name, Short: short, Args: cobra.ArbitraryArgs, RunE: noSuchCommand}
+	for _, c := range children {
+		cmd.AddCommand(c.make(a))
+	}
+	return cmd
 }
 
 // firstWord is the first argument that is neither a global flag nor its

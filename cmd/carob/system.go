@@ -1,0 +1,13 @@
+package main
+
+import "github.com/spf13/cobra"
+
+func newSystem(a *app) *cobra.Command {
+	return parent(a, "system", "Manage carob itself", systemCommands())
+}
+
+func systemCommands() []command {
+	return []command{
+		{"migrate", newSystemMigrate},
+	}
+}
