@@ -37,6 +37,8 @@ type AttachOptions struct {
 	// Started: the process is known to run, nothing on the connection will
 	// tell.
 	Started bool
+	// OnStart, if not nil, is called when the process begins to run.
+	OnStart func() error
 	// Follow goes on through restarts, to the final end.
 	Follow bool
 }
@@ -183,6 +185,9 @@ func (s *session) event(kind monitor.Kind, p []byte) (*Attached, error) {
 	switch kind {
 	case monitor.MsgStarted:
 		s.nowRunning()
+		if s.o.OnStart != nil {
+			return nil, s.o.OnStart()
+		}
 	case monitor.MsgStatus: // the answer to MsgAttach
 		var r monitor.Record
 		if json.Unmarshal(p, &r) == nil && (r.State == monitor.StateRunning || r.State == monitor.StateStopping) {

@@ -109,9 +109,12 @@ func (l *launcher) hostsFile() (string, bool, error) {
 	if l.c.Mounts.NoHosts {
 		return "", false, nil
 	}
-	host, _ := os.ReadFile("/etc/hosts")
+	base, err := l.hostsBase()
+	if err != nil {
+		return "", false, err
+	}
 	text, err := netns.Hosts(netns.HostsInput{
-		Base: host, Kind: l.net.kind, Hostname: l.in.Hostname, Name: l.c.Name,
+		Base: base, Kind: l.net.kind, Hostname: l.in.Hostname, Name: l.c.Name,
 		Add: l.c.Network.AddHosts, OwnIPs: l.net.ownIPs(), HostIP: l.net.hostIP(),
 	})
 	return string(text), err == nil, err

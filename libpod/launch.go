@@ -3,7 +3,9 @@ package libpod
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -57,13 +59,14 @@ func (c *Container) launch(ctx context.Context, opts StartOptions) (conn *client
 		conn, err = client.Spawn(ctx, client.SpawnOptions{
 			Program: c.rt.opts.Monitor, Dir: c.Dir(), Record: record,
 			Stdio: opts.Stdio, Extra: opts.ExtraFiles, Attach: opts.Streams, ClaimRemove: opts.ClaimRemove,
+			Env: c.monitorEnv(os.Environ()),
 		})
 		return err
 	})
 	if err != nil {
 		return nil, fmt.Errorf("cannot start container %s: %w", c.Name, err)
 	}
-	if err := c.letGo(conn, net, opts); err != nil {
+	if err := errors.Join(c.writeMonitorPID(conn.PID()), c.letGo(conn, net, opts)); err != nil {
 		conn.Close()
 		return nil, err
 	}
@@ -87,8 +90,10 @@ func (c *Container) letGo(conn *client.Conn, net *network, opts StartOptions) er
 		_, err := conn.Until(nil, nil, monitor.MsgCreated)
 		return err
 	case opts.Streams == 0:
-		_, err := conn.WaitStarted()
-		return err
+		if _, err := conn.WaitStarted(); err != nil {
+			return err
+		}
+		return c.Announce(conn.PID())
 	}
 	return nil
 }
@@ -147,7 +152,7 @@ func (l *launcher) gather(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	l.in = bundle.Input{Spec: l.c.Container, Rootfs: l.rootfs, Host: *host}
+	l.in = bundle.Input{Spec: l.c.Container, Rootfs: l.rootfs, Host: *host, ExtraEnv: maps.Clone(l.opts.Env)}
 	if l.image != nil {
 		l.in.Image = &l.image.config.Config.ImageConfig
 	}

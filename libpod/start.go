@@ -28,6 +28,9 @@ type StartOptions struct {
 	// --preserve-fds.
 	Stdio      *[3]*os.File
 	ExtraFiles []*os.File
+	// Env is added to the process's environment, this time only: LISTEN_FDS
+	// and its like, which belong to ExtraFiles.
+	Env map[string]string
 }
 
 // Start starts the container. The connection, to be closed by the caller,

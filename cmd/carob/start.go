@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"os"
+	"strconv"
 
 	"github.com/spf13/cobra"
 
@@ -82,12 +83,28 @@ func runStart(ctx context.Context, a *app, o *startOptions, args []string) error
 
 // startWith is what this process hands to a container at its start.
 func startWith(ctr *libpod.Container) (libpod.StartOptions, error) {
-	files, err := preserved(ctr.Process.PreserveFDs)
-	opts := libpod.StartOptions{ExtraFiles: files}
+	n, env := listenFDs(os.Getenv, os.Getpid())
+	files, err := preserved(max(n, ctr.Process.PreserveFDs))
+	opts := libpod.StartOptions{ExtraFiles: files, Env: env}
 	if ctr.Log.Driver == "passthrough" {
 		opts.Stdio = &[3]*os.File{os.Stdin, os.Stdout, os.Stderr}
 	}
 	return opts, err
+}
+
+// listenFDs is the number of sockets that systemd has opened for this
+// process, and the variables by which the container's first process is to
+// know them as its own. See sd_listen_fds(3).
+func listenFDs(getenv func(string) string, pid int) (uint, map[string]string) {
+	n, err := strconv.ParseUint(getenv("LISTEN_FDS"), 10, 16)
+	if err != nil || n == 0 || getenv("LISTEN_PID") != strconv.Itoa(pid) {
+		return 0, nil
+	}
+	env := map[string]string{"LISTEN_FDS": strconv.FormatUint(n, 10), "LISTEN_PID": "1"}
+	if names := getenv("LISTEN_FDNAMES"); names != "" {
+		env["LISTEN_FDNAMES"] = names
+	}
+	return uint(n), env
 }
 
 // startForeground starts one container, or joins it when it runs already.

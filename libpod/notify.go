@@ -1,0 +1,87 @@
+package libpod
+
+import (
+	"fmt"
+	"net"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/carob-containers/carob/pkg/rootfs"
+)
+
+// Modes of --sdnotify, who speaks for a container on systemd's socket. See
+// sd_notify(3).
+const (
+	notifyContainer = "container" // "" too: the container itself, through the OCI runtime
+	notifyMonitor   = "conmon"    // carob does, as soon as the process runs
+	notifyIgnore    = "ignore"
+)
+
+// monitorEnv is the environment of the monitor and so of the OCI runtime:
+// which would hand NOTIFY_SOCKET inside, and count LISTEN_FDS a second time
+// (see StartOptions.Env).
+func (c *Container) monitorEnv(environ []string) []string {
+	own := c.Process.SdNotify == "" || c.Process.SdNotify == notifyContainer
+	return slices.DeleteFunc(slices.Clone(environ), func(v string) bool {
+		name, _, _ := strings.Cut(v, "=")
+		return name == "NOTIFY_SOCKET" && !own || strings.HasPrefix(name, "LISTEN_")
+	})
+}
+
+// Announce tells systemd, when it waits for that, that the container's
+// process runs under the monitor of process id pid.
+func (c *Container) Announce(pid int) error {
+	path := os.Getenv("NOTIFY_SOCKET")
+	if path == "" || pid == 0 || c.Process.SdNotify == notifyIgnore {
+		return nil
+	}
+	message := "MAINPID=" + strconv.Itoa(pid)
+	if c.Process.SdNotify == notifyMonitor {
+		message += "\nREADY=1"
+	}
+	if strings.HasPrefix(path, "@") { // an abstract socket, see unix(7)
+		path = "\x00" + path[1:]
+	}
+	conn, err := net.DialUnix("unixgram", nil, &net.UnixAddr{Name: path, Net: "unixgram"})
+	if err != nil {
+		return fmt.Errorf("cannot tell systemd that container %s runs: %w", c.Name, err)
+	}
+	defer conn.Close()
+	if _, err := conn.Write([]byte(message)); err != nil {
+		return fmt.Errorf("cannot tell systemd that container %s runs: %w", c.Name, err)
+	}
+	return nil
+}
+
+// writeMonitorPID obeys --conmon-pidfile.
+func (c *Container) writeMonitorPID(pid int) error {
+	if c.MonitorPIDFile == "" {
+		return nil
+	}
+	if err := os.WriteFile(c.MonitorPIDFile, []byte(strconv.Itoa(pid)), 0o644); err != nil {
+		return fmt.Errorf("cannot write the monitor's process id: %w", err)
+	}
+	return nil
+}
+
+// hostsBase is what /etc/hosts begins with. An image without that file has
+// nothing to begin with.
+func (l *launcher) hostsBase() ([]byte, error) {
+	switch file := l.c.Mounts.HostsFile; file {
+	case "":
+		body, _ := os.ReadFile("/etc/hosts")
+		return body, nil
+	case "none":
+		return nil, nil
+	case "image":
+		body, err := rootfs.ReadFile(l.rootfs, "/etc/hosts")
+		if os.IsNotExist(err) {
+			return nil, nil
+		}
+		return body, err
+	default:
+		return os.ReadFile(file)
+	}
+}
