@@ -142,8 +142,8 @@ func runImageUnmount(a *app, all, force bool, names []string) error {
 	}
 	for _, i := range images {
 		err := i.Unmount(force)
-		if all && errors.Is(err, image.ErrNotMounted) {
-			continue
+		if errors.Is(err, image.ErrNotMounted) {
+			continue // as it was wanted
 		}
 		if err != nil {
 			return err

@@ -53,7 +53,8 @@ type imageRow struct {
 	Repository, Tag, ID, Digest string
 	CreatedSince, CreatedAt     string
 	Created                     string
-	Size, VirtualSize           string
+	Size                        string
+	VirtualSize                 int64 // bytes
 	History                     string
 	Containers                  int
 	ReadOnly, Dangling          bool
@@ -106,7 +107,7 @@ func runImages(a *app, o *imagesOptions, args []string) error {
 		return err
 	}
 	if report.IsJSON(o.format) && !o.quiet {
-		return a.imagesJSON(items)
+		return a.imagesJSON(o, items)
 	}
 	rows := []imageRow{}
 	for _, i := range items {
@@ -177,7 +178,7 @@ func (o *imagesOptions) rows(i *image.Item) []imageRow {
 	}
 	base := imageRow{
 		ID: id, Digest: i.Digest.String(), CreatedSince: report.Ago(i.Created), Created: report.Ago(i.Created),
-		CreatedAt: i.Created.Format("2006-01-02 15:04:05 -0700 MST"), Size: report.Size(i.Size), VirtualSize: report.Size(i.Size),
+		CreatedAt: i.Created.Format("2006-01-02 15:04:05 -0700 MST"), Size: report.Size(i.Size), VirtualSize: i.Size,
 		History: history, Containers: i.Containers, ReadOnly: i.ReadOnly, Dangling: i.Dangling(),
 		Names: i.Names, RepoTags: i.RepoTags(), RepoDigests: i.RepoDigests(), created: i.Created, size: i.Size,
 		Repository: "<none>", Tag: "<none>",
@@ -253,7 +254,9 @@ func (a *app) imageIDs(rows []imageRow) error {
 	return nil
 }
 
-func (a *app) imagesJSON(items []*image.Item) error {
+// imagesJSON prints an image once for each of its names, as the table does and
+// as podman's readers expect.
+func (a *app) imagesJSON(o *imagesOptions, items []*image.Item) error {
 	all := []imageJSON{}
 	for _, i := range items {
 		j := imageJSON{
@@ -268,7 +271,9 @@ func (a *app) imagesJSON(items []*image.Item) error {
 		if parent := i.Parent(); parent != nil {
 			j.ParentID = parent.ID
 		}
-		all = append(all, j)
+		for range o.rows(i) {
+			all = append(all, j)
+		}
 	}
 	return report.JSON(a.out, all)
 }

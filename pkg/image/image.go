@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -223,6 +224,7 @@ func (i *Image) RepoDigests() []string {
 			}
 		}
 	}
+	slices.Sort(out)
 	return out
 }
 

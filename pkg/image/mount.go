@@ -87,5 +87,9 @@ func (i *Image) DriverData() (map[string]string, error) {
 	if err != nil {
 		return nil, fmt.Errorf("cannot describe the layers of image %s: %w", i.ID, err)
 	}
-	return data, nil
+	mounted, err := i.MountPoint()
+	if mounted == "" {
+		delete(data, "MergedDir") // where it would be
+	}
+	return data, err
 }
