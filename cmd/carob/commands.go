@@ -18,6 +18,7 @@ func commands() []command {
 		{"load", newTransfer("load", "Bring images here from an archive or a directory")},
 		{"login", newTransfer("login", "Log into a registry")},
 		{"logout", newTransfer("logout", "Forget the credentials for a registry")},
+		{"logs", newLogs},
 		{"pause", newPause},
 		{"ps", newPs},
 		{"pull", newTransfer("pull", "Bring images here from a registry or an archive")},

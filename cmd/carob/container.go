@@ -24,6 +24,7 @@ func containerCommands() []command {
 		{"init", newInit},
 		{"inspect", newContainerInspect},
 		{"kill", newKill},
+		{"logs", newLogs},
 		{"pause", newPause},
 		{"ps", newPs},
 		{"restart", newRestart},
