@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"path/filepath"
+	"sync"
 
 	"github.com/spf13/cobra"
 
@@ -43,17 +44,18 @@ func runMigrate(ctx context.Context, a *app, o *migrateOptions) error {
 	}, func() error { return stopAll(ctx, rt) })
 }
 
-// stopAll stops every container that runs.
+// stopAll stops every container that runs, all at once: most take their whole
+// stop timeout.
 func stopAll(ctx context.Context, rt *libpod.Runtime) error {
 	list, err := rt.Containers(ctx)
 	if err != nil {
 		return err
 	}
-	var errs []error
-	for _, c := range list {
-		if st, err := c.State(); err != nil || st.Status == libpod.StateRunning || st.Status == libpod.StatePaused {
-			errs = append(errs, c.Stop(ctx, nil))
-		}
+	errs := make([]error, len(list))
+	var wg sync.WaitGroup
+	for i, c := range list {
+		wg.Go(func() { errs[i] = c.Stop(ctx, nil) })
 	}
+	wg.Wait()
 	return errors.Join(errs...)
 }
