@@ -51,6 +51,9 @@ func (c *Container) launch(ctx context.Context, opts StartOptions) (conn *client
 			os.RemoveAll(c.RunDir())
 		}
 	}()
+	if err := c.useVolumes(ctx); err != nil {
+		return nil, fmt.Errorf("cannot start container %s: %w", c.Name, err)
+	}
 	err = inMountNamespace(func() error {
 		l := &launcher{c: c, opts: opts, net: net}
 		if err := l.prepare(ctx); err != nil {

@@ -37,6 +37,9 @@ func (rt *Runtime) resolveMounts(ctx context.Context, c *spec.Container, img *ba
 		if m.Source == "" {
 			m.Source, m.Anonymous = newID(), true
 		}
+		if !validVolumeName(m.Source) {
+			return fmt.Errorf("cannot use volume %q: names must match [a-zA-Z0-9][a-zA-Z0-9_.-]*", m.Source)
+		}
 		plan.volumes = append(plan.volumes, &spec.Volume{Name: m.Source, Driver: "local", Created: time.Now(), Anonymous: m.Anonymous})
 	}
 	c.Mounts.List = list

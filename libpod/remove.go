@@ -50,7 +50,10 @@ func (c *Container) Remove(ctx context.Context, opts RemoveOptions) error {
 		return err
 	}
 	c.rt.event(c, "remove", nil)
-	return c.rt.removeAnonymous(ctx, volumes)
+	if err := c.rt.removeAnonymous(ctx, volumes); err != nil {
+		return err
+	}
+	return c.releaseVolumes(ctx)
 }
 
 // endForRemoval stops what runs, or refuses to.

@@ -36,7 +36,10 @@ func (c *Container) Stop(ctx context.Context, timeout *uint) error {
 	if !st.Live() {
 		return nil
 	}
-	return c.end(ctx, st, timeout)
+	if err := c.end(ctx, st, timeout); err != nil {
+		return err
+	}
+	return c.releaseVolumes(ctx)
 }
 
 // end brings the container to its end and waits until nothing of it is left

@@ -13,7 +13,6 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/carob-containers/carob/libpod/spec"
-	"github.com/carob-containers/carob/libpod/store"
 	"github.com/carob-containers/carob/pkg/image"
 	"github.com/carob-containers/carob/pkg/rootfs"
 )
@@ -37,13 +36,22 @@ func (rt *Runtime) makeVolumeDir(v *spec.Volume) error {
 
 // volumeSource points m to the volume's data, filling a new volume with what
 // the image has at that place.
-func (l *launcher) volumeSource(_ context.Context, m *spec.Mount) error {
+func (l *launcher) volumeSource(ctx context.Context, m *spec.Mount) error {
 	data := l.c.rt.VolumeData(m.Source)
+	v, err := l.c.rt.db.Volume(ctx, m.Source)
+	if err != nil {
+		return fmt.Errorf("cannot use volume %s: %w", m.Source, err)
+	}
+	if _, nocopy := v.Options["nocopy"]; nocopy {
+		m.NoCopy = true
+	}
 	if err := l.c.rt.makeVolumeDir(&spec.Volume{Name: m.Source}); err != nil {
 		return err
 	}
-	if err := l.giveVolume(m, data); err != nil {
-		return fmt.Errorf("cannot give volume %s its owner: %w", m.Source, err)
+	if v.UID == nil && v.GID == nil && !isBind(v) {
+		if err := l.giveVolume(m, data); err != nil {
+			return fmt.Errorf("cannot give volume %s its owner: %w", m.Source, err)
+		}
 	}
 	if !m.NoCopy && l.image != nil {
 		if err := copyUp(l.rootfs, m.Destination, data); err != nil {
@@ -165,19 +173,10 @@ func (c *Container) anonymousVolumes(wanted bool) []string {
 // removeAnonymous removes volumes nobody uses any more.
 func (rt *Runtime) removeAnonymous(ctx context.Context, names []string) error {
 	for _, name := range names {
-		var users []string
-		err := rt.db.Update(ctx, func(t *store.Tx) (err error) {
-			users, err = t.RemoveVolume(name)
+		err := rt.eraseVolume(ctx, &spec.Volume{Name: name})
+		var used *VolumeInUseError
+		if err != nil && !errors.As(err, &used) {
 			return err
-		})
-		if err != nil {
-			return err
-		}
-		if len(users) > 0 {
-			continue
-		}
-		if err := os.RemoveAll(rt.dirs.Volume(name)); err != nil {
-			return fmt.Errorf("cannot remove volume %s: %w", name, err)
 		}
 	}
 	return nil

@@ -12,6 +12,8 @@ type Volume struct {
 	Anonymous bool              `json:"anonymous,omitempty"`
 	UID       *int              `json:"uid,omitempty"`
 	GID       *int              `json:"gid,omitempty"`
+	// StorageID is the layer of a volume of the image driver.
+	StorageID string `json:"storage_id,omitempty"`
 }
 
 // StoredSecret is a secret without its data, which is a file of its own.
