@@ -61,42 +61,51 @@ func (e *ConfigError) Hint() string {
 
 // Locate finds the store without opening or creating it.
 func Locate(o Options) (Paths, error) {
-	so, config, err := storeOptions(o)
+	c, err := choose(o)
 	if err != nil {
 		return Paths{}, err
 	}
-	return Paths{GraphRoot: so.GraphRoot, RunRoot: so.RunRoot, Driver: so.GraphDriverName, Config: config}, nil
+	return Paths{GraphRoot: c.GraphRoot, RunRoot: c.RunRoot, Driver: c.GraphDriverName, Config: c.config}, nil
 }
 
-// storeOptions merges storage.conf, environment and o, and returns the name of
-// the configuration file that took part.
-func storeOptions(o Options) (types.StoreOptions, string, error) {
+// choice is storage.conf, environment and Options in one.
+type choice struct {
+	types.StoreOptions
+	config string // the file that took part, "" for none
+	// guessed: neither a user nor an existing store has chosen the driver.
+	guessed bool
+}
+
+func choose(o Options) (*choice, error) {
 	config, driverSet, err := checkConfig()
 	if err != nil {
-		return types.StoreOptions{}, "", err
+		return nil, err
 	}
 	so, err := types.DefaultStoreOptions()
 	if err != nil {
-		return so, config, fmt.Errorf("cannot find the image store: %w", err)
+		return nil, fmt.Errorf("cannot find the image store: %w", err)
 	}
+	c := &choice{StoreOptions: so, config: config}
 	if o.Driver != "" {
 		// Options of the configured driver mean nothing to another one.
-		so.GraphDriverName, so.GraphDriverOptions = o.Driver, nil
+		c.GraphDriverName, c.GraphDriverOptions = o.Driver, nil
 		driverSet = true
 	}
 	if len(o.DriverOptions) > 0 {
-		so.GraphDriverOptions = slices.DeleteFunc(slices.Clone(o.DriverOptions), func(s string) bool { return s == "" })
+		c.GraphDriverOptions = slices.DeleteFunc(slices.Clone(o.DriverOptions), func(s string) bool { return s == "" })
 	}
-	if so.GraphRoot, err = pick(o.GraphRoot, so.GraphRoot); err != nil {
-		return so, config, err
+	if c.GraphRoot, err = pick(o.GraphRoot, c.GraphRoot); err != nil {
+		return nil, err
 	}
-	if so.RunRoot, err = pick(o.RunRoot, so.RunRoot); err != nil {
-		return so, config, err
+	if c.RunRoot, err = pick(o.RunRoot, c.RunRoot); err != nil {
+		return nil, err
 	}
-	if !driverSet && len(so.GraphDriverPriority) == 0 {
-		so.GraphDriverName = usedDriver(so.GraphRoot)
+	if !driverSet && len(c.GraphDriverPriority) == 0 {
+		if c.GraphDriverName = usedDriver(c.GraphRoot); c.GraphDriverName == "" {
+			c.GraphDriverName, c.guessed = "overlay", true
+		}
 	}
-	return so, config, checkDriver(so.GraphDriverName)
+	return c, checkDriver(c.GraphDriverName)
 }
 
 func pick(asked, otherwise string) (string, error) {
@@ -110,15 +119,15 @@ func pick(asked, otherwise string) (string, error) {
 	return path, nil
 }
 
-// usedDriver is the driver an existing store was made with, or the default.
-// Overlay wins where both left their directories, as it does in podman.
+// usedDriver is the driver an existing store was made with, "" when there is
+// none. Overlay wins where both left their directories, as it does in podman.
 func usedDriver(graphRoot string) string {
 	for _, driver := range []string{"overlay", "vfs"} {
 		if _, err := os.Stat(filepath.Join(graphRoot, driver+"-images")); err == nil {
 			return driver
 		}
 	}
-	return "overlay"
+	return ""
 }
 
 // UnknownDriverError is a storage driver carob was not built with.

@@ -22,16 +22,21 @@ type Store struct {
 // caller must be in the user namespace the store's files belong to, and main
 // must have called reexec.Init of containers/storage.
 func Open(o Options) (*Store, error) {
-	so, config, err := storeOptions(o)
+	c, err := choose(o)
 	if err != nil {
 		return nil, err
 	}
-	s, err := storage.GetStore(so)
+	s, err := storage.GetStore(c.StoreOptions)
+	if c.guessed && isUnsupported(err) {
+		// A kernel, or a file system, without overlay: copies always work.
+		c.GraphDriverName, c.GraphDriverOptions = "vfs", nil
+		s, err = storage.GetStore(c.StoreOptions)
+	}
 	if err != nil {
-		return nil, openError(so.GraphRoot, err)
+		return nil, openError(c.GraphRoot, err)
 	}
 	return &Store{store: s, paths: Paths{
-		GraphRoot: s.GraphRoot(), RunRoot: s.RunRoot(), Driver: s.GraphDriverName(), Config: config,
+		GraphRoot: s.GraphRoot(), RunRoot: s.RunRoot(), Driver: s.GraphDriverName(), Config: c.config,
 	}}, nil
 }
 
@@ -44,9 +49,14 @@ type hinted struct {
 func (e *hinted) Hint() string  { return e.hint }
 func (e *hinted) Unwrap() error { return e.error }
 
+func isUnsupported(err error) bool {
+	return errors.Is(err, graphdriver.ErrNotSupported) || errors.Is(err, graphdriver.ErrIncompatibleFS) ||
+		errors.Is(err, graphdriver.ErrPrerequisites)
+}
+
 func openError(graphRoot string, err error) error {
 	err = fmt.Errorf("cannot open the image store %s: %w", graphRoot, err)
-	if errors.Is(err, graphdriver.ErrNotSupported) || errors.Is(err, graphdriver.ErrIncompatibleFS) {
+	if isUnsupported(err) {
 		return &hinted{err, "install fuse-overlayfs, or use --storage-driver vfs"}
 	}
 	return err

@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -247,5 +248,45 @@ func TestBrokenStorageConfIsOneLine(t *testing.T) {
 				t.Errorf("got %v", err)
 			}
 		})
+	}
+}
+
+// A store inside an overlay mount cannot use overlay itself.
+func TestDriverFallsBackToCopies(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("needs root to mount")
+	}
+	dir := t.TempDir()
+	for _, d := range []string{"lower", "upper", "work", "merged"} {
+		mkdir(t, filepath.Join(dir, d))
+	}
+	merged := filepath.Join(dir, "merged")
+	options := fmt.Sprintf("lowerdir=%s/lower,upperdir=%s/upper,workdir=%s/work", dir, dir, dir)
+	if err := unix.Mount("overlay", merged, "overlay", 0, options); err != nil {
+		t.Skip("no overlay here:", err)
+	}
+	t.Cleanup(func() { _ = unix.Unmount(merged, unix.MNT_DETACH) })
+	write(t, filepath.Join(dir, "storage.conf"), "")
+	t.Setenv("CONTAINERS_STORAGE_CONF", filepath.Join(dir, "storage.conf"))
+	t.Setenv("PATH", "") // no fuse-overlayfs
+	o := Options{GraphRoot: filepath.Join(merged, "graph"), RunRoot: filepath.Join(dir, "run")}
+	s, err := Open(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { closeStore(t, s) })
+	if s.Paths().Driver != "vfs" {
+		t.Errorf("driver is %s", s.Paths().Driver)
+	}
+	addImage(t, s, "x", "localhost/x:latest")
+	// From now on the store's own driver is known without trying.
+	if p, err := Locate(o); err != nil || p.Driver != "vfs" {
+		t.Errorf("%+v %v", p, err)
+	}
+	o = Options{GraphRoot: filepath.Join(merged, "other"), RunRoot: filepath.Join(dir, "run2"), Driver: "overlay"}
+	_, err = Open(o)
+	var h interface{ Hint() string }
+	if err == nil || !errors.As(err, &h) || !strings.Contains(h.Hint(), "fuse-overlayfs") {
+		t.Errorf("overlay by name: %v", err)
 	}
 }
