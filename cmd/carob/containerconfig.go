@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"os"
 	"slices"
@@ -19,6 +20,25 @@ func (a *app) config() (*config.Config, error) {
 	conf, err := config.Load(config.Where{Rootless: userns.Rootless(), Getenv: os.Getenv})
 	a.conf = conf
 	return conf, err
+}
+
+// engineConfig is containers.conf with the engine's variables put into the
+// environment, where helpers see them too; what the caller has set stays.
+func (a *app) engineConfig() (*config.Config, error) {
+	conf, err := a.config()
+	if err != nil {
+		return nil, err
+	}
+	for _, word := range conf.Engine.Env.Values {
+		name, value, ok := strings.Cut(word, "=")
+		if _, have := os.LookupEnv(name); have || !ok || name == "" {
+			continue
+		}
+		if err := os.Setenv(name, value); err != nil {
+			return nil, fmt.Errorf("cannot set %s of containers.conf: %w", name, err)
+		}
+	}
+	return conf, nil
 }
 
 // applyConfig fills in from containers.conf what no flag has said.
@@ -181,6 +201,19 @@ func (o *containerOptions) applyLimits(conf *config.Config) {
 		c.Resources.OOMScoreAdj = d.OOMScoreAdj
 	}
 	c.Resources.PidsDefault = d.PidsLimit
+}
+
+// applyNetwork takes the user's network of containers.conf, and its options
+// where the flag has none.
+func (o *containerOptions) applyNetwork(conf *config.Network, slirp []string) {
+	mode := &o.c.Network.Mode
+	if *mode == "" || *mode == "private" {
+		*mode = cmp.Or(conf.DefaultRootlessNetworkCmd, *mode)
+	}
+	options := map[string][]string{"pasta": conf.PastaOptions.Values, "slirp4netns": slirp}[*mode]
+	if len(options) > 0 {
+		*mode += ":" + strings.Join(options, ",")
+	}
 }
 
 // applyMounts adds the mounts of containers.conf, except where a flag mounts

@@ -313,6 +313,24 @@ func TestContainersConfGivesDefaultsAndFlagsWin(t *testing.T) {
 	}
 }
 
+func TestNetworkOfContainersConf(t *testing.T) {
+	caller := testCaller()
+	caller.conf.Network = config.Network{DefaultRootlessNetworkCmd: "slirp4netns", PastaOptions: config.List{Values: []string{"-4"}, Set: true}}
+	caller.conf.Engine.NetworkCmdOptions = config.List{Values: []string{"mtu=1500", "enable_ipv6=true"}, Set: true}
+	for flags, want := range map[string]string{
+		"":                   "slirp4netns:mtu=1500,enable_ipv6=true",
+		"--network private":  "slirp4netns:mtu=1500,enable_ipv6=true",
+		"--network pasta":    "pasta:-4",
+		"--network pasta:-6": "pasta:-6",
+		"--network none":     "none",
+	} {
+		c, _, err := parseContainer(t, caller, append(strings.Fields(flags), "img")...)
+		if err != nil || c.Network.Mode != want {
+			t.Errorf("%q: got %q, %v, want %q", flags, c.Network.Mode, err, want)
+		}
+	}
+}
+
 func TestEnvironmentOfTheCaller(t *testing.T) {
 	caller := testCaller()
 	caller.environ = append(caller.environ, "PODMAN_USERNS=keep-id", "PODMAN_SYSTEMD_UNIT=web.service")

@@ -150,7 +150,7 @@ func (o *containerOptions) setLabels(caller *callerFacts) error {
 	return nil
 }
 
-func (o *containerOptions) setNetworks(*callerFacts) error {
+func (o *containerOptions) setNetworks(caller *callerFacts) error {
 	n := &o.c.Network
 	for i, word := range o.networks {
 		mode, attach, err := spec.ParseNetwork(word)
@@ -165,6 +165,7 @@ func (o *containerOptions) setNetworks(*callerFacts) error {
 			n.Networks = append(n.Networks, *attach)
 		}
 	}
+	o.applyNetwork(&caller.conf.Network, caller.conf.Engine.NetworkCmdOptions.Values)
 	return o.setNetworkOptions()
 }
 

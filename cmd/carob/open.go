@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -46,6 +47,10 @@ func (a *app) open(_ context.Context) (*libpod.Runtime, error) {
 		return nil, err
 	}
 	keepDescriptors()
+	conf, err := a.engineConfig()
+	if err != nil {
+		return nil, err
+	}
 	run := a.global.tmpDir
 	if run == "" {
 		if run, err = userns.RuntimeDir(); err != nil {
@@ -57,8 +62,8 @@ func (a *app) open(_ context.Context) (*libpod.Runtime, error) {
 		return nil, err
 	}
 	a.rt, err = libpod.Open(libpod.Options{
-		Image: a.imageOptions(), RunDir: run, OCIRuntime: a.global.runtime, RuntimeFlags: a.global.runtimeFlags,
-		CgroupManager: a.global.cgroupManager, Monitor: monitor, PullImage: a.pullImage, Cleanup: a.cleanupArgv(),
+		Image: a.imageOptions(), RunDir: run, RuntimeFlags: a.global.runtimeFlags,
+		OCIRuntime: conf.OCIRuntime(a.global.runtime), CgroupManager: cmp.Or(a.global.cgroupManager, conf.Engine.CgroupManager), Monitor: monitor, PullImage: a.pullImage, Cleanup: a.cleanupArgv(),
 	})
 	return a.rt, err
 }

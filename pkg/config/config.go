@@ -163,6 +163,20 @@ func (l List) Or(fallback []string) []string {
 	return fallback
 }
 
+// OCIRuntime is the OCI runtime to use when asked ("": nothing) was asked for:
+// a name, or a path from the table of runtimes if one of those exists.
+func (c *Config) OCIRuntime(asked string) string {
+	if asked == "" {
+		asked = c.Engine.Runtime
+	}
+	for _, path := range c.Engine.Runtimes[asked].Values {
+		if _, err := os.Stat(path); err == nil {
+			return path
+		}
+	}
+	return asked
+}
+
 // Where says whose files count.
 type Where struct {
 	Rootless bool

@@ -145,6 +145,24 @@ cpus=1
 	}
 }
 
+func TestOCIRuntime(t *testing.T) {
+	c := &config.Config{}
+	here := filepath.Join(t.TempDir(), "runtime")
+	if err := os.WriteFile(here, nil, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if got := c.OCIRuntime(""); got != "" {
+		t.Errorf("nothing asked: got %q", got)
+	}
+	c.Engine.Runtime = "mine"
+	c.Engine.Runtimes = map[string]config.List{"mine": {Values: []string{"/nosuch", here}}, "other": {Values: []string{"/nosuch"}}}
+	for asked, want := range map[string]string{"": here, "mine": here, "other": "other", "crun": "crun"} {
+		if got := c.OCIRuntime(asked); got != want {
+			t.Errorf("%q: got %q, want %q", asked, got, want)
+		}
+	}
+}
+
 func TestMistakesAreOneLineWithFileAndLine(t *testing.T) {
 	for name, body := range map[string]string{
 		"open string":     "[containers]\nenv=[\"x\n",
