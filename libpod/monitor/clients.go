@@ -278,8 +278,7 @@ func (c *client) sendPacket(msg []byte) {
 		c.drop()
 		return
 	}
-	c.queue = append(c.queue, append([]byte(nil), msg...))
-	c.s.garbage += len(msg)
+	c.queue = append(c.queue, c.s.copyBytes(msg))
 	c.s.throttle()
 }
 
@@ -294,6 +293,7 @@ func (c *client) flush() {
 			c.drop()
 			return
 		}
+		freeCopy(c.queue[0])
 		c.queue[0] = nil
 		c.queue = c.queue[1:]
 	}
@@ -320,6 +320,9 @@ func (c *client) drop() {
 	}
 	if c.streams&Stdin != 0 && !c.left && !s.attachedTo(Stdin) && !s.cfg.Terminal {
 		s.stdin.finish(s)
+	}
+	for _, msg := range c.queue {
+		freeCopy(msg)
 	}
 	c.queue = nil
 	s.throttle()

@@ -36,6 +36,27 @@ func mapMemory(size int) []byte {
 	return b
 }
 
+// keepLarge is from which size on bytes that have to wait are copied into
+// memory of their own rather than to the heap, where they would be rubbish.
+const keepLarge = 4 << 10
+
+func (s *supervisor) copyBytes(p []byte) []byte {
+	if len(p) < keepLarge {
+		s.garbage += len(p)
+		return append([]byte(nil), p...)
+	}
+	b := mapMemory(len(p))
+	copy(b, p)
+	return b
+}
+
+// freeCopy gives back what copyBytes returned, all of it.
+func freeCopy(b []byte) {
+	if len(b) >= keepLarge {
+		unmapMemory(b)
+	}
+}
+
 func unmapMemory(b []byte) { _ = unix.Munmap(b[:cap(b)]) }
 
 func (b *ioBuffer) release() {

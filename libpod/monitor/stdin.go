@@ -18,6 +18,7 @@ type stdin struct {
 type stdinChunk struct {
 	from *client
 	data []byte
+	done int // bytes written
 }
 
 func (in *stdin) open(fd int) {
@@ -39,8 +40,14 @@ func (s *supervisor) takeStdin(c *client, p []byte) {
 		s.credit(c, len(p)) // nobody reads it
 		return
 	}
-	in.queue = append(in.queue, stdinChunk{c, append([]byte(nil), p...)})
-	s.garbage += len(p)
+	if len(in.queue) == 0 && in.fd >= 0 {
+		n, _ := write(in.fd, p) // flush meets the error again
+		s.credit(c, n)
+		if p = p[n:]; len(p) == 0 {
+			return
+		}
+	}
+	in.queue = append(in.queue, stdinChunk{from: c, data: s.copyBytes(p)})
 	in.flush(s)
 }
 
@@ -51,21 +58,22 @@ func (in *stdin) flush(s *supervisor) {
 	}
 	for len(in.queue) > 0 {
 		head := &in.queue[0]
-		n, err := write(in.fd, head.data)
+		n, err := write(in.fd, head.data[head.done:])
 		s.credit(head.from, n)
-		head.data = head.data[n:]
+		head.done += n
 		if err == unix.EAGAIN {
 			in.watch(s, true)
 			return
 		}
 		if err == unix.EIO && in.terminal { // nobody has it open just now
-			s.credit(head.from, len(head.data))
-			head.data = nil
+			s.credit(head.from, len(head.data)-head.done)
+			head.done = len(head.data)
 		} else if err != nil {
 			in.close(s)
 			return
 		}
-		if len(head.data) == 0 {
+		if head.done == len(head.data) {
+			freeCopy(head.data)
 			in.queue[0] = stdinChunk{}
 			in.queue = in.queue[1:]
 		}
@@ -131,6 +139,7 @@ func (in *stdin) close(s *supervisor) {
 	queue := in.queue
 	in.queue = nil
 	for _, chunk := range queue {
-		s.credit(chunk.from, len(chunk.data))
+		s.credit(chunk.from, len(chunk.data)-chunk.done)
+		freeCopy(chunk.data)
 	}
 }
