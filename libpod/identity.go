@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 
 	"github.com/containers/storage/pkg/idtools"
 
@@ -67,15 +68,18 @@ func (l *launcher) resolveSecrets(ctx context.Context) error {
 	return nil
 }
 
+// layOutSecret writes the file that is mounted: below the directory that
+// becomes /run/secrets, or, with an absolute target, on its own.
 func (l *launcher) layOutSecret(dir string, s spec.Secret, data []byte) error {
-	if err := os.MkdirAll(dir, 0o755); err != nil {
-		return err
-	}
 	name := firstOf(s.Target, s.Source)
-	file := filepath.Join(dir, filepath.Base(name))
-	mode := os.FileMode(s.Mode)
-	if mode == 0 {
-		mode = 0o444
+	file := filepath.Join(dir, name)
+	if filepath.IsAbs(name) {
+		file = filepath.Join(l.c.RunDir(), "secret-files", strconv.Itoa(len(l.in.Mounts)))
+	} else if !filepath.IsLocal(name) {
+		return fmt.Errorf("the target %q leads out of /run/secrets", name)
+	}
+	if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
+		return err
 	}
 	if err := os.WriteFile(file, data, 0o600); err != nil {
 		return err
@@ -83,6 +87,10 @@ func (l *launcher) layOutSecret(dir string, s spec.Secret, data []byte) error {
 	owner := l.c.outside(s.UID, s.GID)
 	if err := os.Chown(file, owner.UID, owner.GID); err != nil {
 		return err
+	}
+	mode := os.FileMode(s.Mode)
+	if mode == 0 {
+		mode = 0o444
 	}
 	if err := os.Chmod(file, mode); err != nil {
 		return err

@@ -29,6 +29,7 @@ func commands() []command {
 		{"run", newRun},
 		{"save", newTransfer("save", "Write images to an archive")},
 		{"search", newTransfer("search", "Search registries for images")},
+		{"secret", newSecret},
 		{"start", newStart},
 		{"stop", newStop},
 		{"system", newSystem},

@@ -1,0 +1,157 @@
+package libpod
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/carob-containers/carob/libpod/spec"
+	"github.com/carob-containers/carob/libpod/store"
+)
+
+// maxSecret is podman's limit in bytes; a secret is smaller.
+const maxSecret = 512000
+
+// NoSecretError says that there is no such secret.
+type NoSecretError struct{ Name string }
+
+func (e *NoSecretError) Error() string {
+	return fmt.Sprintf("no secret with name or id %q: no such secret", e.Name)
+}
+
+// CreateSecret stores data under a name. With replace, it takes the place of
+// a secret of that name; otherwise store.ErrExists is in the error. s gets its
+// ID and times.
+//
+// The data is on disk before the row that names it, so that no row is ever
+// without data; data without a row is swept by SweepSecrets.
+func (rt *Runtime) CreateSecret(ctx context.Context, s *spec.StoredSecret, data []byte, replace bool) error {
+	if err := checkSecret(s, data); err != nil {
+		return fmt.Errorf("cannot create secret %q: %w", s.Name, err)
+	}
+	s.ID, s.Created = newID()[:25], time.Now()
+	s.Updated, s.Driver = s.Created, "file"
+	s.Options = map[string]string{"path": filepath.Dir(rt.dirs.Secret(s.ID))}
+	file := rt.dirs.Secret(s.ID)
+	if err := writeFile(file, data, 0o600); err != nil {
+		return fmt.Errorf("cannot create secret %s: %w", s.Name, err)
+	}
+	old, err := rt.storeSecret(ctx, s, replace)
+	if err != nil {
+		return errors.Join(err, os.Remove(file))
+	}
+	if old != "" {
+		return ignoreMissing(os.Remove(rt.dirs.Secret(old)))
+	}
+	return nil
+}
+
+func checkSecret(s *spec.StoredSecret, data []byte) error {
+	switch {
+	case len(s.Name) == 0 || len(s.Name) > 253 || strings.ContainsAny(s.Name, ",/=\x00\n"):
+		return errors.New("a name has 1 to 253 characters, and none of them is a comma, a slash, an equals sign or a line's end")
+	case s.Driver != "" && s.Driver != "file":
+		return fmt.Errorf("there is no secret driver %q: carob has file", s.Driver)
+	case len(data) == 0 || len(data) >= maxSecret:
+		return fmt.Errorf("secret data must be larger than 0 and less than %d bytes", maxSecret)
+	}
+	return nil
+}
+
+// storeSecret returns the ID of the secret that was replaced, if any.
+func (rt *Runtime) storeSecret(ctx context.Context, s *spec.StoredSecret, replace bool) (old string, err error) {
+	if have, err := rt.db.Secret(ctx, s.Name); err == nil && have.Name == s.Name {
+		if !replace {
+			return "", fmt.Errorf("%s: secret name in use: %w", s.Name, store.ErrExists)
+		}
+		old, s.Created = have.ID, have.Created
+	}
+	err = rt.db.Update(ctx, func(t *store.Tx) error {
+		if old != "" {
+			if err := t.RemoveSecret(old); err != nil {
+				return err
+			}
+		}
+		return t.AddSecret(s)
+	})
+	if errors.Is(err, store.ErrExists) {
+		err = fmt.Errorf("%s: secret name in use: %w", s.Name, err)
+	}
+	return old, err
+}
+
+// Secret finds a secret by name, ID or unambiguous start of its ID.
+func (rt *Runtime) Secret(ctx context.Context, given string) (*spec.StoredSecret, error) {
+	s, err := rt.db.Secret(ctx, given)
+	if errors.Is(err, store.ErrNotFound) {
+		return nil, &NoSecretError{given}
+	}
+	return s, err
+}
+
+// SecretData is what the secret holds.
+func (rt *Runtime) SecretData(s *spec.StoredSecret) ([]byte, error) {
+	data, err := os.ReadFile(rt.dirs.Secret(s.ID))
+	if err != nil {
+		return nil, fmt.Errorf("cannot read secret %s: %w", s.Name, err)
+	}
+	return data, nil
+}
+
+// Secrets returns all secrets by name.
+func (rt *Runtime) Secrets(ctx context.Context) ([]*spec.StoredSecret, error) {
+	return rt.db.Secrets(ctx)
+}
+
+// RemoveSecret removes a secret and returns its ID. Containers that use it
+// keep what they were started with, and cannot be started again.
+func (rt *Runtime) RemoveSecret(ctx context.Context, given string) (string, error) {
+	s, err := rt.Secret(ctx, given)
+	if err != nil {
+		return "", err
+	}
+	if err := rt.db.Update(ctx, func(t *store.Tx) error { return t.RemoveSecret(s.ID) }); err != nil {
+		return "", err
+	}
+	return s.ID, ignoreMissing(os.Remove(rt.dirs.Secret(s.ID)))
+}
+
+// secretGrace is longer than a secret's data waits for its row.
+const secretGrace = time.Minute
+
+// sweepSecrets removes data that no secret names: what killed commands left.
+func (rt *Runtime) sweepSecrets(ctx context.Context) (removed int, err error) {
+	known := map[string]bool{}
+	list, err := rt.db.Secrets(ctx)
+	if err != nil {
+		return 0, err
+	}
+	for _, s := range list {
+		known[s.ID] = true
+	}
+	dir := filepath.Dir(rt.dirs.Secret("x"))
+	files, err := os.ReadDir(dir)
+	for _, f := range files {
+		info, statErr := f.Info()
+		if known[f.Name()] || statErr != nil || time.Since(info.ModTime()) < secretGrace {
+			continue
+		}
+		err = errors.Join(err, os.Remove(filepath.Join(dir, f.Name())))
+		removed++
+	}
+	return removed, err
+}
+
+// checkSecrets refuses a container whose secrets are not there.
+func (rt *Runtime) checkSecrets(ctx context.Context, list []spec.Secret) error {
+	for _, s := range list {
+		if _, err := rt.Secret(ctx, s.Source); err != nil {
+			return err
+		}
+	}
+	return nil
+}
