@@ -110,6 +110,9 @@ func (rt *Runtime) Container(ctx context.Context, given string) (*Container, err
 // Containers returns all containers, oldest first. Those that a killed create
 // or rm left half made are finished off on the way and not returned.
 func (rt *Runtime) Containers(ctx context.Context) ([]*Container, error) {
+	if err := rt.sweepNetworks(); err != nil {
+		return nil, err
+	}
 	specs, err := rt.db.Containers(ctx)
 	if err != nil {
 		return nil, err

@@ -82,6 +82,11 @@ func (rt *Runtime) beginNetwork(ctx context.Context, c *spec.Container) (*networ
 	return n, nil
 }
 
+// sweepNetworks ends what killed starts have left of networks.
+func (rt *Runtime) sweepNetworks() error {
+	return netns.Sweep(filepath.Dir(rt.dirs.ContainerRun("any")), monitor.PastaPID, monitor.SocketFile)
+}
+
 // immediate tells that there is nothing to wait for.
 func (n *network) immediate() bool { return n.helper == nil }
 
@@ -96,6 +101,9 @@ func (n *network) wait() error {
 // handOver says that the monitor owns the network from now on.
 func (n *network) handOver() {
 	n.claimed = true
+	if n.helper != nil {
+		n.helper.Release()
+	}
 	if n.ns != nil {
 		n.ns.Close()
 	}

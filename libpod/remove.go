@@ -9,6 +9,7 @@ import (
 
 	"github.com/carob-containers/carob/libpod/monitor"
 	"github.com/carob-containers/carob/libpod/store"
+	"github.com/carob-containers/carob/pkg/netns"
 )
 
 // RemoveOptions of rm.
@@ -92,6 +93,9 @@ func (c *Container) erase(ctx context.Context) error {
 		if err := images.DeleteContainer(c.ID); err != nil {
 			return fmt.Errorf("cannot remove the layer of container %s: %w", c.Name, err)
 		}
+	}
+	if err := netns.Stop(filepath.Join(c.RunDir(), monitor.PastaPID)); err != nil {
+		return err
 	}
 	if err := os.RemoveAll(c.RunDir()); err != nil {
 		return err

@@ -2,15 +2,9 @@ package netns
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"os"
 	"os/exec"
-	"path/filepath"
-	"strconv"
-	"strings"
-
-	"golang.org/x/sys/unix"
 )
 
 // Kinds of helper.
@@ -40,6 +34,7 @@ type Config struct {
 type Helper struct {
 	kind    string
 	pidFile string
+	file    *os.File // the pid file, locked
 	ns      *os.File
 	cancel  context.CancelFunc
 	done    chan struct{}
@@ -72,12 +67,13 @@ func Start(ctx context.Context, cfg Config) (*Helper, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := os.WriteFile(cfg.PIDFile, nil, 0o600); err != nil { // see Stop
+	file, err := openPIDFile(cfg.PIDFile)
+	if err != nil {
 		claim.release()
-		return nil, fmt.Errorf("cannot write down the network helper: %w", err)
+		return nil, err
 	}
 	ctx, cancel := context.WithCancel(ctx)
-	h := &Helper{kind: cfg.Kind, pidFile: cfg.PIDFile, ns: cfg.Namespace, options: cfg.Options, cancel: cancel, done: make(chan struct{})}
+	h := &Helper{kind: cfg.Kind, pidFile: cfg.PIDFile, file: file, ns: cfg.Namespace, options: cfg.Options, cancel: cancel, done: make(chan struct{})}
 	run := h.runPasta
 	if cfg.Kind == Slirp {
 		run = h.runSlirp
@@ -85,13 +81,13 @@ func Start(ctx context.Context, cfg Config) (*Helper, error) {
 	up, err := run(ctx, program, &cfg)
 	if err != nil {
 		cancel()
-		os.Remove(cfg.PIDFile)
+		h.forget()
 		claim.release()
 		return nil, err
 	}
 	go func() {
 		if h.err = up(); h.err != nil {
-			os.Remove(cfg.PIDFile)
+			h.forget()
 		}
 		claim.release()
 		close(h.done)
@@ -146,93 +142,16 @@ func (h *Helper) Kill() {
 	<-h.done
 	if h.err == nil {
 		Stop(h.pidFile)
+		h.file.Close()
 	}
 }
 
-// running is called when the helper is on its own: from here on only its pid
-// file says that it is there.
-func (h *Helper) running(pid int) error {
-	if err := os.WriteFile(h.pidFile, []byte(strconv.Itoa(pid)+"\n"), 0o600); err != nil {
-		kill(pid)
-		return fmt.Errorf("cannot write down the network helper: %w", err)
-	}
-	return nil
-}
+// Release says that the helper belongs to a container that somebody looks
+// after. It goes on running.
+func (h *Helper) Release() { h.file.Close() }
 
-// stopTimeout is how long Stop waits for a killed helper, in milliseconds.
-const stopTimeout = 2000
-
-// Stop ends the helper whose pid is in pidFile and removes the file. When it
-// returns, the published ports are free again. The file may be old: only a
-// process that is such a helper is ended. A file without a pid tells that
-// whoever started the helper was killed before it could write it down: then
-// the helper is looked for by its name. A missing file is fine.
-func Stop(pidFile string) error {
-	data, err := os.ReadFile(pidFile)
-	if errors.Is(err, os.ErrNotExist) {
-		return nil
-	}
-	if err != nil {
-		return fmt.Errorf("cannot end the network helper: %w", err)
-	}
-	if pid, err := strconv.Atoi(strings.TrimSpace(string(data))); err == nil && pid > 1 {
-		kill(pid)
-	} else {
-		killStray(pidFile)
-	}
-	return os.Remove(pidFile)
-}
-
-// processName is the helper's argv[0]: who it belongs to can be seen in ps(1),
-// and it can be found without its pid. pidFile lies in a directory that is
-// named after the container.
-func processName(kind, pidFile string) string {
-	return kind + "-" + filepath.Base(filepath.Dir(pidFile))
-}
-
-// killStray ends a helper that nobody has written down.
-func killStray(pidFile string) {
-	lines, err := filepath.Glob("/proc/[0-9]*/cmdline")
-	if err != nil {
-		return
-	}
-	for _, line := range lines {
-		text, _ := os.ReadFile(line) // gone meanwhile, or not ours
-		name, _, _ := strings.Cut(string(text), "\x00")
-		if name != processName(Pasta, pidFile) && name != processName(Slirp, pidFile) {
-			continue
-		}
-		if pid, err := strconv.Atoi(filepath.Base(filepath.Dir(line))); err == nil {
-			kill(pid)
-		}
-	}
-}
-
-// kill ends pid if it is a helper's. The pidfd is taken first, so that what is
-// looked at is what is killed.
-func kill(pid int) {
-	fd, err := unix.PidfdOpen(pid, 0)
-	if err != nil {
-		return // gone
-	}
-	defer unix.Close(fd)
-	comm, _ := os.ReadFile(filepath.Join("/proc", strconv.Itoa(pid), "comm"))
-	for _, name := range []string{"pasta", "passt", Slirp} {
-		if strings.HasPrefix(string(comm), name) {
-			if unix.PidfdSendSignal(fd, unix.SIGKILL, nil, 0) == nil { // else it is gone
-				awaitEnd(fd)
-			}
-			return
-		}
-	}
-}
-
-// awaitEnd waits until the process of a pidfd is dead.
-func awaitEnd(pidfd int) {
-	poll := []unix.PollFd{{Fd: int32(pidfd), Events: unix.POLLIN}}
-	for {
-		if _, err := unix.Poll(poll, stopTimeout); !errors.Is(err, unix.EINTR) {
-			return
-		}
-	}
+// forget removes the pid file of a helper that did not come up.
+func (h *Helper) forget() {
+	os.Remove(h.pidFile)
+	h.file.Close()
 }

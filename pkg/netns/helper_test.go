@@ -283,6 +283,46 @@ func TestKillWhileStarting(t *testing.T) {
 	}
 }
 
+// TestSweep: of three directories, one belongs to a container, one to a start
+// under way, and one to a start that was killed.
+func TestSweep(t *testing.T) {
+	if os.Getuid() != 0 {
+		inside(t)
+	}
+	needs(t, Slirp)
+	parent := t.TempDir()
+	helpers := map[string]*Helper{}
+	for _, name := range []string{"taken", "starting", "killed"} {
+		if err := os.Mkdir(filepath.Join(parent, name), 0o700); err != nil {
+			t.Fatal(err)
+		}
+		helpers[name] = start(t, Config{Kind: Slirp, PIDFile: filepath.Join(parent, name, "pid")})
+	}
+	if err := os.WriteFile(filepath.Join(parent, "taken", "sock"), nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	helpers["taken"].Release()
+	helpers["killed"].file.Close()
+	if err := os.Mkdir(filepath.Join(parent, "empty"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := Sweep(parent, "pid", "sock"); err != nil {
+		t.Fatal(err)
+	}
+	left, err := os.ReadDir(parent)
+	if err != nil || fmt.Sprint(left) != "[d empty/ d starting/ d taken/]" {
+		t.Errorf("left %v, %v", left, err)
+	}
+	for _, name := range []string{"taken", "starting"} {
+		if _, err := os.Stat(helpers[name].pidFile); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	if err := Sweep(filepath.Join(parent, "nothing"), "pid", "sock"); err != nil {
+		t.Errorf("without a directory: %v", err)
+	}
+}
+
 // TestStrayHelper: a carob that is killed before it writes the pid down leaves
 // a file without one, and Stop finds the helper all the same.
 func TestStrayHelper(t *testing.T) {

@@ -1,0 +1,175 @@
+package netns
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+
+	"golang.org/x/sys/unix"
+)
+
+// A pid file tells of a helper from before its start until after its end:
+//
+//	empty, locked    the command that starts it is at work
+//	empty, unlocked  that command was killed: the helper may run, nameless
+//	PID, locked      the helper runs, the container is not there yet
+//	PID, unlocked    the helper runs
+//
+// The lock is an flock of the starting command, which the kernel frees at the
+// latest with the command.
+
+// openPIDFile makes the pid file and locks it. What an earlier file tells of
+// is ended.
+func openPIDFile(name string) (*os.File, error) {
+	for {
+		if err := Stop(name); err != nil {
+			return nil, err
+		}
+		f, err := os.OpenFile(name, os.O_RDWR|os.O_CREATE, 0o600)
+		if err != nil {
+			return nil, fmt.Errorf("cannot write down the network helper: %w", err)
+		}
+		// Sweep may come between: then it has the lock for a moment, and the
+		// file is gone when we get it.
+		var st unix.Stat_t
+		err = errors.Join(unix.Flock(int(f.Fd()), unix.LOCK_EX), unix.Fstat(int(f.Fd()), &st))
+		if err == nil && st.Nlink > 0 {
+			return f, nil
+		}
+		f.Close()
+		if err != nil && !errors.Is(err, unix.EINTR) {
+			return nil, fmt.Errorf("cannot lock the network helper's pid file: %w", err)
+		}
+	}
+}
+
+// running is called when the helper is on its own: from here on only its pid
+// file says that it is there.
+func (h *Helper) running(pid int) error {
+	if _, err := h.file.WriteAt([]byte(strconv.Itoa(pid)+"\n"), 0); err != nil {
+		kill(pid)
+		return fmt.Errorf("cannot write down the network helper: %w", err)
+	}
+	return nil
+}
+
+// stopTimeout is how long Stop waits for a killed helper, in milliseconds.
+const stopTimeout = 2000
+
+// Stop ends the helper whose pid is in pidFile and removes the file. When it
+// returns, the published ports are free again. The file may be old: only a
+// process that is such a helper is ended. A file without a pid tells that
+// whoever started the helper was killed before it could write it down: then
+// the helper is looked for by its name. A missing file is fine.
+func Stop(pidFile string) error {
+	data, err := os.ReadFile(pidFile)
+	if errors.Is(err, os.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("cannot end the network helper: %w", err)
+	}
+	if pid, err := strconv.Atoi(strings.TrimSpace(string(data))); err == nil && pid > 1 {
+		kill(pid)
+	} else {
+		killStray(pidFile)
+	}
+	return os.Remove(pidFile)
+}
+
+// Sweep ends the helpers of starts that were killed before a container could
+// take them over. parent holds a directory per container; pidFile is the name
+// of the pid file in it, and taken the name of what is there as soon as, and
+// as long as, somebody looks after the container. Directories that are empty
+// then are removed.
+func Sweep(parent, pidFile, taken string) error {
+	dirs, err := os.ReadDir(parent)
+	if err != nil && !errors.Is(err, os.ErrNotExist) {
+		return fmt.Errorf("cannot look for abandoned network helpers: %w", err)
+	}
+	var errs []error
+	for _, d := range dirs {
+		dir := filepath.Join(parent, d.Name())
+		if _, err := os.Lstat(filepath.Join(dir, taken)); err == nil {
+			continue
+		}
+		errs = append(errs, sweepOne(dir, filepath.Join(dir, pidFile), filepath.Join(dir, taken)))
+	}
+	return errors.Join(errs...)
+}
+
+func sweepOne(dir, pidFile, taken string) error {
+	f, err := os.Open(pidFile)
+	if err != nil {
+		return nil // no helper, or none any more
+	}
+	defer f.Close()
+	if unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB) != nil {
+		return nil // its starter is at work
+	}
+	if _, err := os.Lstat(taken); err == nil {
+		return nil // and has just finished
+	}
+	if err := Stop(pidFile); err != nil {
+		return err
+	}
+	os.Remove(dir) // stays if there is more in it
+	return nil
+}
+
+// processName is the helper's argv[0]: who it belongs to can be seen in ps(1),
+// and it can be found without its pid. pidFile lies in a directory that is
+// named after the container.
+func processName(kind, pidFile string) string {
+	return kind + "-" + filepath.Base(filepath.Dir(pidFile))
+}
+
+// killStray ends a helper that nobody has written down.
+func killStray(pidFile string) {
+	lines, err := filepath.Glob("/proc/[0-9]*/cmdline")
+	if err != nil {
+		return
+	}
+	for _, line := range lines {
+		text, _ := os.ReadFile(line) // gone meanwhile, or not ours
+		name, _, _ := strings.Cut(string(text), "\x00")
+		if name != processName(Pasta, pidFile) && name != processName(Slirp, pidFile) {
+			continue
+		}
+		if pid, err := strconv.Atoi(filepath.Base(filepath.Dir(line))); err == nil {
+			kill(pid)
+		}
+	}
+}
+
+// kill ends pid if it is a helper's, and waits for its end. The pidfd is taken
+// first, so that what is looked at is what is killed.
+func kill(pid int) {
+	fd, err := unix.PidfdOpen(pid, 0)
+	if err != nil {
+		return // gone
+	}
+	defer unix.Close(fd)
+	comm, _ := os.ReadFile(filepath.Join("/proc", strconv.Itoa(pid), "comm"))
+	for _, name := range []string{"pasta", "passt", Slirp} {
+		if strings.HasPrefix(string(comm), name) {
+			if unix.PidfdSendSignal(fd, unix.SIGKILL, nil, 0) == nil { // else it is gone
+				awaitEnd(fd)
+			}
+			return
+		}
+	}
+}
+
+// awaitEnd waits until the process of a pidfd is dead.
+func awaitEnd(pidfd int) {
+	poll := []unix.PollFd{{Fd: int32(pidfd), Events: unix.POLLIN}}
+	for {
+		if _, err := unix.Poll(poll, stopTimeout); !errors.Is(err, unix.EINTR) {
+			return
+		}
+	}
+}
