@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"strconv"
 	"syscall"
 
@@ -125,11 +124,12 @@ func (x *execution) prepare(pid int) error {
 		argv = append(argv, "--detach")
 	}
 	if x.o.Terminal {
-		if x.tty, err = listenConsole(filepath.Join(x.c.RunDir(), "exec-"+x.id[:12])); err != nil {
+		if x.tty, err = listenConsole(x.c.RunDir(), "exec-"+x.id[:12]); err != nil {
 			return err
 		}
 		x.junk = append(x.junk, x.tty.close)
-		argv = append(argv, "--console-socket", x.tty.path)
+		files = append(files, x.tty.dir)
+		argv = append(argv, "--console-socket", x.tty.path(uintptr(2+len(files))))
 	}
 	x.cmd = exec.Command(argv[0], append(argv[1:], x.c.ID)...)
 	x.cmd.ExtraFiles = files

@@ -341,26 +341,36 @@ func (s *execStreams) close() {
 }
 
 // execConsole is the socket over which the runtime sends a terminal (runc,
-// docs/terminals.md).
+// docs/terminals.md). It is named through its directory's descriptor: a
+// socket's address has room for 107 bytes.
 type execConsole struct {
-	path     string
+	dir      *os.File
+	name     string
 	listener int
 }
 
-func listenConsole(path string) (*execConsole, error) {
-	fd, err := unix.Socket(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+func listenConsole(dir, name string) (*execConsole, error) {
+	d, err := os.Open(dir)
 	if err != nil {
 		return nil, fmt.Errorf("cannot make the console socket: %w", err)
 	}
-	if err = unix.Bind(fd, &unix.SockaddrUnix{Name: path}); err == nil {
-		err = unix.Listen(fd, 1)
+	t := &execConsole{dir: d, name: name}
+	t.listener, err = unix.Socket(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+	if err == nil {
+		err = unix.Bind(t.listener, &unix.SockaddrUnix{Name: t.path(d.Fd())})
+	}
+	if err == nil {
+		err = unix.Listen(t.listener, 1)
 	}
 	if err != nil {
-		unix.Close(fd)
-		return nil, fmt.Errorf("cannot listen at %s: %w", path, err)
+		t.close()
+		return nil, fmt.Errorf("cannot make the console socket in %s: %w", dir, err)
 	}
-	return &execConsole{path: path, listener: fd}, nil
+	return t, nil
 }
+
+// path is the socket's for a process that has the directory as descriptor fd.
+func (t *execConsole) path(fd uintptr) string { return fmt.Sprintf("/proc/self/fd/%d/%s", fd, t.name) }
 
 // accept waits for the terminal.
 func (t *execConsole) accept() (*os.File, error) {
@@ -393,6 +403,9 @@ func (t *execConsole) accept() (*os.File, error) {
 func (t *execConsole) stop() { _ = unix.Shutdown(t.listener, unix.SHUT_RDWR) }
 
 func (t *execConsole) close() {
-	unix.Close(t.listener)
-	_ = unix.Unlink(t.path)
+	if t.listener >= 0 {
+		unix.Close(t.listener)
+	}
+	_ = unix.Unlink(t.path(t.dir.Fd()))
+	t.dir.Close()
 }
