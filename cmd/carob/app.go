@@ -23,6 +23,8 @@ type app struct {
 	global globalOptions
 	rt     *libpod.Runtime // set by open
 	conf   *config.Config  // set by config
+	kept   bool            // keepDescriptors was called
+	given  uint            // descriptors that this process was given, from firstGiven on without a gap
 }
 
 type globalOptions struct {

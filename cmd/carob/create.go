@@ -56,6 +56,9 @@ func (a *app) create(ctx context.Context, o *containerOptions, args []string, st
 	if err != nil {
 		return nil, err
 	}
+	if len(c.Network.Networks) > 0 {
+		return nil, fmt.Errorf("cannot use network %q: named and bridge networks come in a later version of carob", c.Network.Networks[0].Name)
+	}
 	rt, err := a.open(ctx)
 	if err != nil {
 		return nil, err

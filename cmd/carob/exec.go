@@ -60,7 +60,7 @@ func runExec(ctx context.Context, a *app, o *execOptions, args []string) error {
 		return err
 	}
 	var err error
-	if opts.ExtraFiles, err = preserved(o.preserveFDs); err != nil {
+	if opts.ExtraFiles, err = a.preserved(o.preserveFDs); err != nil {
 		return err
 	}
 	rt, err := a.open(ctx)

@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
 	"os"
 	"os/signal"
 	"strings"
@@ -257,19 +256,4 @@ func signalError(ctx context.Context) error {
 		code = 128 + int(syscall.SIGTERM)
 	}
 	return &exitError{code: code}
-}
-
-// preserved are the n file descriptors from 3 on that the caller wants handed
-// inside. What carob itself has opened meanwhile is marked close-on-exec,
-// what it was given is not.
-func preserved(n uint) ([]*os.File, error) {
-	var files []*os.File
-	for fd := uintptr(3); fd < 3+uintptr(n); fd++ {
-		flags, _, errno := syscall.Syscall(syscall.SYS_FCNTL, fd, syscall.F_GETFD, 0)
-		if errno != 0 || flags&syscall.FD_CLOEXEC != 0 {
-			return nil, fmt.Errorf("cannot hand file descriptor %d inside: it is not open", fd)
-		}
-		files = append(files, os.NewFile(fd, fmt.Sprint("fd ", fd)))
-	}
-	return files, nil
 }

@@ -46,7 +46,7 @@ func (a *app) open(_ context.Context) (*libpod.Runtime, error) {
 	if err != nil {
 		return nil, err
 	}
-	keepDescriptors()
+	a.keepDescriptors()
 	conf, err := a.engineConfig()
 	if err != nil {
 		return nil, err
@@ -183,7 +183,38 @@ func (a *app) warn(line string) { fmt.Fprintf(a.err, "Warning: %s\n", line) }
 // keepDescriptors keeps what this process has inherited from being handed on
 // to monitors and network helpers, which live on: whoever reads from a pipe
 // of the caller's would wait for them. What is meant to go inside
-// (--preserve-fds) is handed on by name.
-func keepDescriptors() {
-	_ = unix.CloseRange(3, math.MaxUint32, unix.CLOSE_RANGE_CLOEXEC) // before Linux 5.11 they leak
+// (--preserve-fds) is handed on by name, see preserved.
+func (a *app) keepDescriptors() {
+	if a.kept {
+		return
+	}
+	a.kept = true
+	for fd := uintptr(firstGiven); isGiven(fd); fd++ {
+		a.given++
+	}
+	_ = unix.CloseRange(firstGiven, math.MaxUint32, unix.CLOSE_RANGE_CLOEXEC) // before Linux 5.11 they leak
+}
+
+// firstGiven is the first descriptor behind the standard streams.
+const firstGiven = 3
+
+// isGiven tells whether fd was open when this program began: what carob opens
+// itself is marked close-on-exec.
+func isGiven(fd uintptr) bool {
+	flags, err := unix.FcntlInt(fd, unix.F_GETFD, 0)
+	return err == nil && flags&unix.FD_CLOEXEC == 0
+}
+
+// preserved are the n file descriptors from 3 on that the caller wants handed
+// inside.
+func (a *app) preserved(n uint) ([]*os.File, error) {
+	a.keepDescriptors()
+	if n > a.given {
+		return nil, fmt.Errorf("cannot hand file descriptor %d inside: it is not open", firstGiven+a.given)
+	}
+	files := make([]*os.File, n)
+	for i := range files {
+		files[i] = os.NewFile(uintptr(firstGiven+i), fmt.Sprint("descriptor ", firstGiven+i))
+	}
+	return files, nil
 }

@@ -55,7 +55,7 @@ func runRun(ctx context.Context, a *app, o *runOptions, args []string) error {
 	if err != nil {
 		return err
 	}
-	opts, err := startWith(ctr)
+	opts, err := a.startWith(ctr)
 	if err != nil {
 		return errors.Join(err, removeUnstarted(ctr))
 	}

@@ -65,7 +65,7 @@ func runStart(ctx context.Context, a *app, o *startOptions, args []string) error
 		list = inState(list, libpod.StateCreated, libpod.StateInitialized, libpod.StateExited)
 	}
 	return a.each(list, err, func(c chosen) error {
-		opts, err := startWith(c.Container)
+		opts, err := a.startWith(c.Container)
 		if err != nil {
 			return err
 		}
@@ -82,9 +82,9 @@ func runStart(ctx context.Context, a *app, o *startOptions, args []string) error
 }
 
 // startWith is what this process hands to a container at its start.
-func startWith(ctr *libpod.Container) (libpod.StartOptions, error) {
+func (a *app) startWith(ctr *libpod.Container) (libpod.StartOptions, error) {
 	n, env := listenFDs(os.Getenv, os.Getpid())
-	files, err := preserved(max(n, ctr.Process.PreserveFDs))
+	files, err := a.preserved(max(n, ctr.Process.PreserveFDs))
 	opts := libpod.StartOptions{ExtraFiles: files, Env: env}
 	if ctr.Log.Driver == "passthrough" {
 		opts.Stdio = &[3]*os.File{os.Stdin, os.Stdout, os.Stderr}
@@ -120,7 +120,7 @@ func (a *app) startForeground(ctx context.Context, ctr *libpod.Container, o *sta
 	if st.Running() {
 		return a.attach(ctx, ctr, &o.foregroundFlags, stdin)
 	}
-	opts, err := startWith(ctr)
+	opts, err := a.startWith(ctr)
 	if err != nil {
 		return err
 	}
