@@ -20,9 +20,11 @@ func commands() []command {
 		{"logout", newTransfer("logout", "Forget the credentials for a registry")},
 		{"logs", newLogs},
 		{"pause", newPause},
+		{"port", newPort},
 		{"ps", newPs},
 		{"pull", newTransfer("pull", "Bring images here from a registry or an archive")},
 		{"push", newTransfer("push", "Send an image to a registry or write it elsewhere")},
+		{"rename", newRename},
 		{"restart", newRestart},
 		{"rm", newRm},
 		{"rmi", newRmi},
@@ -38,5 +40,6 @@ func commands() []command {
 		{"unshare", newUnshare},
 		{"untag", newUntag},
 		{"volume", newVolume},
+		{"wait", newWait},
 	}
 }

@@ -26,13 +26,16 @@ func containerCommands() []command {
 		{"kill", newKill},
 		{"logs", newLogs},
 		{"pause", newPause},
+		{"port", newPort},
 		{"ps", newPs},
+		{"rename", newRename},
 		{"restart", newRestart},
 		{"rm", newRm},
 		{"run", newRun},
 		{"start", newStart},
 		{"stop", newStop},
 		{"unpause", newUnpause},
+		{"wait", newWait},
 	}
 }
 

@@ -1,0 +1,96 @@
+package libpod
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"github.com/carob-containers/carob/libpod/monitor"
+	"github.com/carob-containers/carob/libpod/monitor/client"
+	"github.com/carob-containers/carob/libpod/spec"
+	"github.com/carob-containers/carob/libpod/store"
+)
+
+// Rename gives the container another name. Its monitor, if it runs, uses the
+// new one in events from then on.
+func (c *Container) Rename(ctx context.Context, name string) error {
+	if !spec.ValidName(name) {
+		return fmt.Errorf("cannot rename container %s: %q is no name: names must match [a-zA-Z0-9][a-zA-Z0-9_.-]*", c.Name, name)
+	}
+	lock, err := c.Lock(ctx)
+	if err != nil {
+		return err
+	}
+	defer lock.Release()
+	changed := *c.Container
+	changed.Name = name
+	err = c.rt.db.Update(ctx, func(t *store.Tx) error { return t.ReplaceContainer(&changed) })
+	if errors.Is(err, store.ErrExists) || err == nil && name == c.Name {
+		return fmt.Errorf("cannot rename container %s: the name %q is already in use", c.Name, name)
+	}
+	if err != nil {
+		return err
+	}
+	old := c.Name
+	c.Container = &changed
+	if err := c.renameLayer(name); err != nil {
+		return err
+	}
+	if err := c.tellMonitor(func(cfg *monitor.Config) { cfg.Name = name }); err != nil {
+		return fmt.Errorf("container %s is now called %s, but its monitor could not be told: %w", old, name, err)
+	}
+	c.rt.event(c, "rename", nil)
+	return nil
+}
+
+// renameLayer keeps what other programs see of the container in step.
+func (c *Container) renameLayer(name string) error {
+	if c.Rootfs != nil {
+		return nil
+	}
+	images, err := c.rt.Images()
+	if err != nil {
+		return err
+	}
+	return images.RenameContainer(c.ID, name)
+}
+
+// tellMonitor changes the monitor's orders. A container that was never
+// started has none yet, and one that does not run needs not be told.
+func (c *Container) tellMonitor(change func(*monitor.Config)) error {
+	body, err := os.ReadFile(filepath.Join(c.Dir(), monitor.ConfigFile))
+	if errors.Is(err, os.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	cfg := new(monitor.Config)
+	if err := json.Unmarshal(body, cfg); err != nil {
+		return err
+	}
+	change(cfg)
+	if err := c.writeConfig(cfg); err != nil {
+		return err
+	}
+	st, err := c.State()
+	if err != nil || !st.Live() || st.Orphan {
+		return err
+	}
+	conn, err := c.dial(st)
+	if errors.Is(err, client.ErrNotRunning) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	defer conn.Close()
+	if err := conn.Reload(); err != nil {
+		return err
+	}
+	_, err = conn.Until(nil, nil, monitor.MsgDone)
+	return err
+}
