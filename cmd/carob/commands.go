@@ -36,6 +36,7 @@ func commands() []command {
 		{"stop", newStop},
 		{"system", newSystem},
 		{"tag", newTag},
+		{"top", newTop},
 		{"unpause", newUnpause},
 		{"unshare", newUnshare},
 		{"untag", newUntag},

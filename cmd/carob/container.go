@@ -34,6 +34,7 @@ func containerCommands() []command {
 		{"run", newRun},
 		{"start", newStart},
 		{"stop", newStop},
+		{"top", newTop},
 		{"unpause", newUnpause},
 		{"wait", newWait},
 	}
