@@ -40,6 +40,7 @@ func commands() []command {
 		{"unpause", newUnpause},
 		{"unshare", newUnshare},
 		{"untag", newUntag},
+		{"version", newVersion},
 		{"volume", newVolume},
 		{"wait", newWait},
 	}
