@@ -291,6 +291,9 @@ func (o *containerOptions) check(*callerFacts) error {
 			return fmt.Errorf("invalid stream %q for --attach - must be one of stdin, stdout, or stderr", stream)
 		}
 	}
+	if o.c.Process.SdNotify == "healthy" {
+		return errors.New("cannot use --sdnotify=healthy: health checks run in a later version of carob")
+	}
 	if err := checkTimezone(o.c.Process.Timezone); err != nil {
 		return err
 	}
