@@ -28,7 +28,7 @@ func (e *NoSecretError) Error() string {
 // ID and times.
 //
 // The data is on disk before the row that names it, so that no row is ever
-// without data; data without a row is swept by SweepSecrets.
+// without data; data without a row is among the Leftovers.
 func (rt *Runtime) CreateSecret(ctx context.Context, s *spec.StoredSecret, data []byte, replace bool) error {
 	if err := checkSecret(s, data); err != nil {
 		return fmt.Errorf("cannot create secret %q: %w", s.Name, err)
@@ -118,32 +118,6 @@ func (rt *Runtime) RemoveSecret(ctx context.Context, given string) (string, erro
 		return "", err
 	}
 	return s.ID, ignoreMissing(os.Remove(rt.dirs.Secret(s.ID)))
-}
-
-// secretGrace is longer than a secret's data waits for its row.
-const secretGrace = time.Minute
-
-// sweepSecrets removes data that no secret names: what killed commands left.
-func (rt *Runtime) sweepSecrets(ctx context.Context) (removed int, err error) {
-	known := map[string]bool{}
-	list, err := rt.db.Secrets(ctx)
-	if err != nil {
-		return 0, err
-	}
-	for _, s := range list {
-		known[s.ID] = true
-	}
-	dir := filepath.Dir(rt.dirs.Secret("x"))
-	files, err := os.ReadDir(dir)
-	for _, f := range files {
-		info, statErr := f.Info()
-		if known[f.Name()] || statErr != nil || time.Since(info.ModTime()) < secretGrace {
-			continue
-		}
-		err = errors.Join(err, os.Remove(filepath.Join(dir, f.Name())))
-		removed++
-	}
-	return removed, err
 }
 
 // checkSecrets refuses a container whose secrets are not there.

@@ -27,6 +27,7 @@ func containerCommands() []command {
 		{"logs", newLogs},
 		{"pause", newPause},
 		{"port", newPort},
+		{"prune", newContainerPrune},
 		{"ps", newPs},
 		{"rename", newRename},
 		{"restart", newRestart},

@@ -16,9 +16,17 @@ import (
 
 // newSecret is the parent of the secret commands.
 func newSecret(a *app) *cobra.Command {
-	cmd := &cobra.Command{Use: "secret", Short: "Manage secrets"}
-	cmd.AddCommand(newSecretCreate(a), newSecretExists(a), newSecretInspect(a), newSecretList(a), newSecretRm(a))
-	return cmd
+	return parent(a, "secret", "Manage secrets", secretCommands())
+}
+
+func secretCommands() []command {
+	return []command{
+		{"create", newSecretCreate},
+		{"exists", newSecretExists},
+		{"inspect", newSecretInspect},
+		{"ls", newSecretList},
+		{"rm", newSecretRm},
+	}
 }
 
 func (a *app) completeSecrets(cmd *cobra.Command, _ []string, typed string) ([]string, cobra.ShellCompDirective) {

@@ -8,6 +8,9 @@ func newSystem(a *app) *cobra.Command {
 
 func systemCommands() []command {
 	return []command{
+		{"df", newSystemDF},
 		{"migrate", newSystemMigrate},
+		{"prune", newSystemPrune},
+		{"reset", newSystemReset},
 	}
 }

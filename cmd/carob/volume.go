@@ -18,10 +18,22 @@ import (
 
 // newVolume is the parent of the volume commands.
 func newVolume(a *app) *cobra.Command {
-	cmd := &cobra.Command{Use: "volume", Short: "Manage volumes"}
-	cmd.AddCommand(newVolumeCreate(a), newVolumeExists(a), newVolumeExport(a), newVolumeImport(a), newVolumeInspect(a),
-		newVolumeList(a), newVolumeMount(a), newVolumePrune(a), newVolumeRm(a), newVolumeUnmount(a))
-	return cmd
+	return parent(a, "volume", "Manage volumes", volumeCommands())
+}
+
+func volumeCommands() []command {
+	return []command{
+		{"create", newVolumeCreate},
+		{"exists", newVolumeExists},
+		{"export", newVolumeExport},
+		{"import", newVolumeImport},
+		{"inspect", newVolumeInspect},
+		{"ls", newVolumeList},
+		{"mount", newVolumeMount},
+		{"prune", newVolumePrune},
+		{"rm", newVolumeRm},
+		{"unmount", newVolumeUnmount},
+	}
 }
 
 func (a *app) completeVolumes(cmd *cobra.Command, _ []string, typed string) ([]string, cobra.ShellCompDirective) {
