@@ -15,7 +15,7 @@ func (s *supervisor) cleanUp() {
 	s.killHelper()
 	s.closeListener()
 	s.unmountBelow(s.cfg.Rootfs)
-	if s.unmountBelow(s.cfg.RunDir) {
+	if s.unmountBelow(s.cfg.RunDir) && !s.helperNameless() {
 		_ = os.RemoveAll(s.cfg.RunDir)
 	}
 	if s.cfg.PIDFile != "" {
@@ -34,6 +34,19 @@ func (s *supervisor) killHelper() {
 	if strings.HasPrefix(comm, "pasta") || strings.HasPrefix(comm, "passt") || strings.HasPrefix(comm, "slirp4netns") {
 		_ = unix.Kill(pid, unix.SIGTERM)
 	}
+}
+
+// helperNameless tells that the command which was starting the network helper
+// died before it wrote its pid down. The directory says so to whoever looks
+// for such helpers next (netns.Sweep), and stays.
+func (s *supervisor) helperNameless() bool {
+	path := s.cfg.RunDir + "/" + PastaPID
+	fi, err := os.Lstat(path)
+	if err != nil || fi.Size() > 0 {
+		return false
+	}
+	_ = unix.Unlink(s.cfg.RunDir + "/" + SocketFile)
+	return true
 }
 
 // unmountBelow unmounts dir and everything below it in our mount namespace,

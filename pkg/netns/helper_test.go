@@ -303,7 +303,13 @@ func TestSweep(t *testing.T) {
 	}
 	helpers["taken"].Release()
 	helpers["killed"].file.Close()
-	if err := os.Mkdir(filepath.Join(parent, "empty"), 0o700); err != nil {
+	for _, name := range []string{"empty", "old"} {
+		if err := os.Mkdir(filepath.Join(parent, name), 0o700); err != nil {
+			t.Fatal(err)
+		}
+	}
+	hourAgo := time.Now().Add(-time.Hour)
+	if err := os.Chtimes(filepath.Join(parent, "old"), hourAgo, hourAgo); err != nil {
 		t.Fatal(err)
 	}
 	if err := Sweep(parent, "pid", "sock"); err != nil {

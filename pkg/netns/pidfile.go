@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -83,8 +84,7 @@ func Stop(pidFile string) error {
 // Sweep ends the helpers of starts that were killed before a container could
 // take them over. parent holds a directory per container; pidFile is the name
 // of the pid file in it, and taken the name of what is there as soon as, and
-// as long as, somebody looks after the container. Directories that are empty
-// then are removed.
+// as long as, somebody looks after the container. The directories go as well.
 func Sweep(parent, pidFile, taken string) error {
 	dirs, err := os.ReadDir(parent)
 	if err != nil && !errors.Is(err, os.ErrNotExist) {
@@ -103,8 +103,12 @@ func Sweep(parent, pidFile, taken string) error {
 
 func sweepOne(dir, pidFile, taken string) error {
 	f, err := os.Open(pidFile)
+	if errors.Is(err, os.ErrNotExist) {
+		removeOld(dir)
+		return nil
+	}
 	if err != nil {
-		return nil // no helper, or none any more
+		return fmt.Errorf("cannot look for abandoned network helpers: %w", err)
 	}
 	defer f.Close()
 	if unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB) != nil {
@@ -113,11 +117,14 @@ func sweepOne(dir, pidFile, taken string) error {
 	if _, err := os.Lstat(taken); err == nil {
 		return nil // and has just finished
 	}
-	if err := Stop(pidFile); err != nil {
-		return err
+	return errors.Join(Stop(pidFile), os.RemoveAll(dir))
+}
+
+// removeOld removes an empty directory unless a start may just have made it.
+func removeOld(dir string) {
+	if fi, err := os.Lstat(dir); err == nil && time.Since(fi.ModTime()) > time.Minute {
+		os.Remove(dir) // stays if something is in it
 	}
-	os.Remove(dir) // stays if there is more in it
-	return nil
 }
 
 // processName is the helper's argv[0]: who it belongs to can be seen in ps(1),
