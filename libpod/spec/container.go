@@ -154,7 +154,7 @@ type Mount struct {
 	FromImage   bool     `json:"from_image,omitempty"`   // came from the image's VOLUME
 }
 
-// Namespace modes as typed: "", "private", "host", "container:ID", "ns:PATH",
+// Isolation says which namespaces are the container's own. Modes as typed: "", "private", "host", "container:ID", "ns:PATH",
 // "none", "pod"; Isolation.User also takes "keep-id[:opts]", "auto[:opts]", "nomap".
 type Isolation struct {
 	PID      string     `json:"pid,omitempty"`

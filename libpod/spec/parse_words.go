@@ -169,7 +169,7 @@ func ParseNetwork(s string) (mode string, attach *NetworkAttach, err error) {
 		return word, nil, nil
 	case "container", "ns":
 		if options == "" {
-			return "", nil, fmt.Errorf("network mode %s needs one: %s:...", word, word)
+			return "", nil, fmt.Errorf("network mode %s must say which: container:NAME or ns:PATH is wanted", word)
 		}
 		return s, nil, nil
 	case "pasta", "slirp4netns", "pod":
