@@ -54,8 +54,7 @@ func TestKillCommand(t *testing.T) {
 	for _, op := range operations() {
 		t.Run(op.name, func(t *testing.T) {
 			t.Parallel()
-			s := newSite(t, "cli-"+op.name)
-			s.everyStep(op, func(calls string, n int) bool { return s.killCommand(calls, n, op) })
+			everyStep(t, "cli-"+op.name, op, func(s *site, calls string, n int) { s.killCommand(calls, n, op) })
 		})
 	}
 }
@@ -67,8 +66,7 @@ func TestKillMonitor(t *testing.T) {
 		}
 		t.Run(op.name, func(t *testing.T) {
 			t.Parallel()
-			s := newSite(t, "mon-"+op.name)
-			s.everyStep(op, func(calls string, n int) bool { return s.killHelper("carob-monitor", calls, n, op) })
+			everyStep(t, "mon-"+op.name, op, func(s *site, calls string, n int) { s.killHelper("carob-monitor", calls, n, op) })
 		})
 	}
 }
@@ -80,22 +78,33 @@ func TestKillRuntime(t *testing.T) {
 		}
 		t.Run(op.name, func(t *testing.T) {
 			t.Parallel()
-			s := newSite(t, "oci-"+op.name)
-			s.everyStep(op, func(calls string, n int) bool { return s.killHelper("crun", calls, n, op) })
+			everyStep(t, "oci-"+op.name, op, func(s *site, calls string, n int) { s.killHelper("crun", calls, n, op) })
 		})
 	}
 }
 
 // everyStep kills at the first, second ... call of each step until nobody is
-// hit any more, and inspects after each.
-func (s *site) everyStep(op operation, kill func(calls string, n int) bool) {
-	hits := 0
+// hit any more, and inspects after each. A failure gets a new site, so that it
+// does not hide in what an earlier one left; after the third it is enough.
+func everyStep(t *testing.T, name string, op operation, kill func(s *site, calls string, n int)) {
+	hits, failures := 0, 0
+	s := newSite(t, name)
 	for _, calls := range steps() {
 		for n := 1; n <= depth(); n++ {
-			hit := kill(calls, n)
-			s.inspect(fmt.Sprintf("%s: killed at call %d of %s", op.name, n, calls))
-			if s.t.Failed() {
-				return // what follows would only repeat it
+			hit := false
+			good := t.Run(fmt.Sprintf("%s/%d", strings.ReplaceAll(calls, ",", "+"), n), func(t *testing.T) {
+				s.t = t
+				kill(s, calls, n)
+				s.inspect(fmt.Sprintf("%s: killed at call %d of %s", op.name, n, calls))
+				hit = s.wasHit()
+			})
+			s.t = t
+			if !good {
+				failures++
+				if failures == 3 {
+					return
+				}
+				s = newSite(t, fmt.Sprintf("%s-%d", name, failures))
 			}
 			if !hit {
 				break
@@ -104,45 +113,45 @@ func (s *site) everyStep(op operation, kill func(calls string, n int) bool) {
 		}
 	}
 	if hits == 0 {
-		s.t.Error("nothing was ever killed: the test tests nothing")
+		t.Error("nothing was ever killed: the test tests nothing")
 	}
-	s.t.Logf("%d kills survived", hits)
+	t.Logf("%d kills survived", hits-failures)
 }
 
 // inject makes strace kill whoever, of a program and its children, is the
-// first thread to make the n-th call.
-func inject(trace, calls string, n int) []string {
+// first thread to make the n-th call. The tracer is a grandchild (-D), so that
+// the program keeps its pid and parent, and nobody waits for what it leaves
+// running.
+func (s *site) inject(calls string, n int) []string {
 	return []string{
-		"strace", "-f", "-qqq", "-o", trace, "-e", "trace=" + calls,
+		"strace", "-D", "-f", "-qqq", "-o", s.trace(), "-e", "trace=" + calls,
 		"-e", "inject=" + calls + ":signal=KILL:when=" + strconv.Itoa(n),
 	}
 }
 
+func (s *site) trace() string { return filepath.Join(s.Home, "trace") }
+
 // killCommand runs a carob command and kills it, or what it started.
-func (s *site) killCommand(calls string, n int, op operation) (hit bool) {
+func (s *site) killCommand(calls string, n int, op operation) {
 	s.t.Helper()
 	if len(op.prepare) > 0 {
 		s.must(op.prepare...)
 	}
-	trace := filepath.Join(s.Home, "trace")
-	s.run(append(append(inject(trace, calls, n), "carob"), op.argv...)...)
-	return s.wasHit(trace)
+	s.run(append(append(s.inject(calls, n), "carob"), op.argv...)...)
 }
 
 // killHelper runs the operation with a carob whose monitor or OCI runtime is
-// wrapped: prepared and victim's own processes alike.
-func (s *site) killHelper(helper, calls string, n int, op operation) (hit bool) {
+// wrapped; while it is prepared that may be hit already.
+func (s *site) killHelper(helper, calls string, n int, op operation) {
 	s.t.Helper()
-	trace := filepath.Join(s.Home, "trace")
-	if err := os.RemoveAll(trace); err != nil {
+	if err := os.RemoveAll(s.trace()); err != nil {
 		s.t.Fatal(err)
 	}
-	carob := s.wrappedCarob(helper, append([]string{}, inject(trace, calls, n)...))
+	carob := s.wrappedCarob(helper, s.inject(calls, n))
 	if len(op.prepare) > 0 {
-		s.run(append(carob, op.prepare...)...) // may be hit already
+		s.run(append(carob, op.prepare...)...)
 	}
 	s.run(append(carob, op.argv...)...)
-	return s.wasHit(trace)
 }
 
 // wrappedCarob installs carob anew with a helper that runs under strace, and
@@ -161,8 +170,7 @@ func (s *site) wrappedCarob(helper string, strace []string) []string {
 		real, file = "/usr/bin/crun", filepath.Join(prefix, "crun")
 		carob = append(carob, "--runtime", file)
 	}
-	// -D: the tracer is a grandchild, so that the helper keeps its pid and parent.
-	script := "#!/bin/sh\nexec " + strings.Join(strace, " ") + " -D " + real + " \"$@\"\n"
+	script := "#!/bin/sh\nexec " + strings.Join(strace, " ") + " " + real + " \"$@\"\n"
 	if err := os.WriteFile(file+".new", []byte(script), 0o755); err != nil {
 		s.t.Fatal(err)
 	}
@@ -172,9 +180,10 @@ func (s *site) wrappedCarob(helper string, strace []string) []string {
 	return carob
 }
 
-func (s *site) wasHit(trace string) bool {
+// wasHit asks the tracer's notes, when all it traced has ended.
+func (s *site) wasHit() bool {
 	s.t.Helper()
-	b, err := os.ReadFile(trace)
+	b, err := os.ReadFile(s.trace())
 	if os.IsNotExist(err) {
 		return false
 	}
