@@ -15,6 +15,7 @@ type backlog struct {
 
 // detached obeys MsgDetach.
 func (s *supervisor) detached(c *client) {
+	c.unshare()
 	c.streams = 0
 	s.throttle()
 	if !s.attachedTo(Stdout | Stderr) {
@@ -56,7 +57,7 @@ func (b *backlog) give(c *client) {
 		n := int(binary.LittleEndian.Uint32(b.data[at:]))
 		packet := b.data[at+4 : at+4+n]
 		if Kind(packet[0]) == MsgStdout && c.streams&Stdout != 0 || Kind(packet[0]) == MsgStderr && c.streams&Stderr != 0 {
-			c.sendPacket(packet)
+			c.sendPacket(packet, false)
 		}
 		at += 4 + n
 	}

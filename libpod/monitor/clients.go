@@ -16,9 +16,34 @@ type client struct {
 	streams byte // Stream bits, 0 unless attached
 	claimed bool // removes the container at its end
 	left    bool // said MsgDetach
-	queue   [][]byte
+	queue   []packet
 	owed    int // bytes of stdin taken from it and not credited yet
 	unread  int // bytes of stdin it sent and the container has not taken
+}
+
+// packet is a message that waits for its client.
+type packet struct {
+	data []byte
+	// shared: data is ioBuffer.packet's memory. It stays untouched, because
+	// output is not read while a packet of an attached client waits.
+	shared bool
+}
+
+func (p *packet) free() {
+	if !p.shared {
+		freeCopy(p.data)
+	}
+	p.data = nil
+}
+
+// unshare copies what is about to be overwritten: c does not hold up output
+// any longer.
+func (c *client) unshare() {
+	for i := range c.queue {
+		if p := &c.queue[i]; p.shared {
+			p.data, p.shared = c.s.copyBytes(p.data), false
+		}
+	}
 }
 
 // maxQueue is how many messages wait for a client that does not read. Output
@@ -202,6 +227,7 @@ func (s *supervisor) handleReload(c *client) {
 }
 
 func (s *supervisor) attach(c *client, streams byte) {
+	c.unshare()
 	c.streams, c.left = streams, false
 	c.sendStatus()
 	s.backlog.give(c)
@@ -255,11 +281,12 @@ func exitPayload(code int, again bool) []byte {
 }
 
 func (c *client) send(kind Kind, p []byte) {
-	c.sendPacket(append([]byte{byte(kind)}, p...))
+	c.sendPacket(append([]byte{byte(kind)}, p...), false)
 }
 
-// sendPacket sends a whole message, or a copy of it later.
-func (c *client) sendPacket(msg []byte) {
+// sendPacket sends a whole message, or later what is in it then (shared) or
+// was in it now.
+func (c *client) sendPacket(msg []byte, shared bool) {
 	if c.fd < 0 {
 		return
 	}
@@ -278,14 +305,17 @@ func (c *client) sendPacket(msg []byte) {
 		c.drop()
 		return
 	}
-	c.queue = append(c.queue, c.s.copyBytes(msg))
+	if !shared {
+		msg = c.s.copyBytes(msg)
+	}
+	c.queue = append(c.queue, packet{msg, shared})
 	c.s.throttle()
 }
 
 // flush sends what waits, as far as the socket takes it.
 func (c *client) flush() {
 	for len(c.queue) > 0 {
-		err := unix.Sendto(c.fd, c.queue[0], unix.MSG_NOSIGNAL|unix.MSG_DONTWAIT, nil)
+		err := unix.Sendto(c.fd, c.queue[0].data, unix.MSG_NOSIGNAL|unix.MSG_DONTWAIT, nil)
 		if err == unix.EAGAIN || err == unix.EINTR {
 			return
 		}
@@ -293,11 +323,10 @@ func (c *client) flush() {
 			c.drop()
 			return
 		}
-		freeCopy(c.queue[0])
-		c.queue[0] = nil
+		c.queue[0].free()
 		c.queue = c.queue[1:]
 	}
-	c.queue = nil
+	c.queue = c.queue[:0]
 	c.s.loop.want(c.fd, unix.EPOLLIN)
 	c.s.throttle()
 	c.s.leaveIfDone()
@@ -321,8 +350,8 @@ func (c *client) drop() {
 	if c.streams&Stdin != 0 && !c.left && !s.attachedTo(Stdin) && !s.cfg.Terminal {
 		s.stdin.finish(s)
 	}
-	for _, msg := range c.queue {
-		freeCopy(msg)
+	for i := range c.queue {
+		c.queue[i].free()
 	}
 	c.queue = nil
 	s.throttle()

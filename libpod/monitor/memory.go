@@ -86,6 +86,11 @@ func (s *supervisor) idleSoon() {
 // becomeIdle gives back what a monitor needs to start and to pump, but not
 // to wait: garbage, buffers, and the pages of the program that have been run.
 func (s *supervisor) becomeIdle() {
+	s.idle = nil
+	if s.blocked() {
+		s.idleSoon() // a client still has to get what is in there
+		return
+	}
 	s.io.release()
 	if s.garbage > garbageLimit {
 		s.garbage = 0
@@ -94,10 +99,12 @@ func (s *supervisor) becomeIdle() {
 	if s.programRanges == nil {
 		s.programRanges = splitProgram()
 	}
-	// Once more in a moment: this function has itself touched much, and the
-	// Go runtime's own thread goes to sleep only then.
-	s.idle = s.after(settleTime, func() {
-		s.idle = nil
+	// In a moment: this function has itself touched much, and the Go runtime's
+	// own thread goes to sleep only then.
+	s.after(settleTime, func() {
+		if s.idle != nil {
+			return // busy again
+		}
 		for _, r := range s.programRanges {
 			advise(r.from, r.to, unix.MADV_DONTNEED)
 		}

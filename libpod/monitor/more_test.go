@@ -287,3 +287,26 @@ func TestStrayDescriptorsAreClosed(t *testing.T) {
 	must(t, c.Stop(0, 0))
 	ended(t, c, nil, nil)
 }
+
+func TestDetachWithOutputOnTheWayLosesNothing(t *testing.T) {
+	b := newBox(t, "sh", "-c", "read x; seq 1 200000")
+	b.cfg.Stdin = true
+	c := b.spawn()
+	_, err := c.WaitStarted()
+	must(t, err)
+	lazy := dialUntil(t, b.cfg.RunDir)
+	must(t, lazy.Attach(outputs|monitor.Stdin))
+	must(t, lazy.Stdin([]byte("\n")))
+	time.Sleep(200 * time.Millisecond) // its queue is full by now
+	must(t, lazy.Detach())
+	var out bytes.Buffer
+	if m, err := lazy.Until(&out, nil, monitor.MsgDone); err != nil || m.About != monitor.MsgDetach {
+		t.Fatal(m, err)
+	}
+	if out.Len() < 100000 || !strings.HasPrefix(seq(200000), out.String()) {
+		t.Errorf("%d bytes before the detach, damaged", out.Len())
+	}
+	if code := ended(t, c, nil, nil); code != 0 || b.logText() != seq(200000) {
+		t.Errorf("code %d, or a damaged log", code)
+	}
+}

@@ -150,11 +150,20 @@ func (s *supervisor) blocked() bool {
 // as it is in.
 func (st *stream) watch(on bool) {
 	if on {
-		on = st.s.loop.add(st.fd, unix.EPOLLIN, func(uint32) { st.pump() }) == nil
+		on = st.s.loop.add(st.fd, unix.EPOLLIN, func(uint32) { st.pumpSome() }) == nil
 	} else {
 		st.s.loop.remove(st.fd)
 	}
 	st.reading = on
+}
+
+// pumpSome moves what is there, but lets others have their turn.
+func (st *stream) pumpSome() {
+	for range 8 {
+		if !st.pump() || !st.reading {
+			return
+		}
+	}
 }
 
 // pump moves one chunk of output and tells whether there may be more.
@@ -205,7 +214,7 @@ func (s *supervisor) output(st *stream, packet []byte) {
 	}
 	for i := len(s.clients) - 1; i >= 0; i-- {
 		if c := s.clients[i]; c.streams&st.bit != 0 {
-			c.sendPacket(packet)
+			c.sendPacket(packet, true)
 		}
 	}
 }
