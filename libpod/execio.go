@@ -14,10 +14,11 @@ import (
 	"github.com/carob-containers/carob/pkg/termio"
 )
 
-// execStreams carry a process's input and output. A pipe of the caller's is
-// handed to the process itself; anything else is copied, so that the process
-// does not take a pipe for a terminal, and so that the runtime, which gives
-// the process's user the streams, does not change a file of the caller's.
+// execStreams carry a process's input and output. They are copied (by the
+// kernel, splice(2), where it can): what the process leaves running must not
+// hold the caller's pipe open, a terminal of the caller's is none for the
+// process, and the runtime, which gives the process's user the streams, must
+// not change a file of the caller's. A pipe for input is handed over itself.
 type execStreams struct {
 	o      *AttachOptions
 	out    []*outlet
@@ -144,9 +145,6 @@ func (s *execStreams) input() (io.Reader, error) {
 func (s *execStreams) output(to io.Writer) (io.Writer, error) {
 	if to == nil {
 		return nil, nil
-	}
-	if f, ok := to.(*os.File); ok && isPipe(f) {
-		return f, nil
 	}
 	r, w, err := os.Pipe()
 	if err != nil {
