@@ -1,12 +1,15 @@
 package libpod
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
 
 	v1 "github.com/opencontainers/image-spec/specs-go/v1"
 	rspec "github.com/opencontainers/runtime-spec/specs-go"
@@ -289,11 +292,12 @@ func (i *inspector) config() {
 	if p.Entrypoint != nil {
 		o.Entrypoint = strings.Join(*p.Entrypoint, " ")
 	}
-	o.Labels, o.Annotations = c.Labels, i.oci.Annotations
+	o.Labels, o.Annotations = c.Labels, maps.Clone(i.oci.Annotations)
+	delete(o.Annotations, "run.oci.seccomp_bpf_data") // between carob and crun: pages of base64
 	o.StopSignal = int(c.stopSignal(c.base))
 	o.HealthcheckOnFailureAction = "none"
 	if h := c.Health; h != nil {
-		o.Healthcheck = &InspectedCheck{h.Test, h.Interval, h.Timeout, h.StartPeriod, h.Retries}
+		o.Healthcheck = inspectedCheck(h)
 		o.HealthcheckOnFailureAction = firstOf(h.OnFailure, "none")
 	}
 	o.CreateCommand, o.Umask = c.CreateCommand, firstOf(p.Umask, "0022")
@@ -302,4 +306,15 @@ func (i *inspector) config() {
 	}
 	o.Timeout, o.StopTimeout, o.Passwd = p.Timeout, c.stopTimeout(), !p.NoPasswd
 	o.SdNotifyMode = firstOf(p.SdNotify, "container")
+}
+
+// inspectedCheck fills in the times of a check that names none.
+func inspectedCheck(h *spec.Health) *InspectedCheck {
+	if len(h.Test) == 1 && h.Test[0] == "NONE" {
+		return &InspectedCheck{Test: h.Test}
+	}
+	return &InspectedCheck{
+		Test: h.Test, Interval: cmp.Or(h.Interval, 30*time.Second), Timeout: cmp.Or(h.Timeout, 30*time.Second),
+		StartPeriod: h.StartPeriod, Retries: cmp.Or(h.Retries, 3),
+	}
 }

@@ -120,11 +120,16 @@ func (i *inspector) usualCapabilities() []string {
 	if names == nil {
 		names = bundle.DefaultCapabilities()
 	}
-	var usual []string
+	return fullNames(names)
+}
+
+// fullNames writes capabilities as the kernel's headers do.
+func fullNames(names []string) []string {
+	var full []string
 	for _, name := range names {
-		usual = append(usual, "CAP_"+strings.TrimPrefix(strings.ToUpper(name), "CAP_"))
+		full = append(full, "CAP_"+strings.TrimPrefix(strings.ToUpper(name), "CAP_"))
 	}
-	return usual
+	return full
 }
 
 func (i *inspector) securityOptions() []string {

@@ -12,6 +12,7 @@ func commands() []command {
 		{"image", newImage},
 		{"images", newImages},
 		{"import", newTransfer("import", "Make an image from a tar of a root file system")},
+		{"info", newInfo},
 		{"init", newInit},
 		{"inspect", newInspect},
 		{"kill", newKill},

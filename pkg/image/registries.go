@@ -112,3 +112,12 @@ func (s *Store) candidates(r Reference) ([]Reference, error) {
 	}
 	return out, nil
 }
+
+// SearchRegistries are the registries that short names are looked up in.
+func SearchRegistries() ([]string, error) {
+	r, err := loadRegistries()
+	if err != nil {
+		return nil, err
+	}
+	return r.search, nil
+}
