@@ -154,7 +154,7 @@ func copyDir(src, data, tmp string) error {
 	if err := copy.DirCopy(src, tmp, copy.Content, true); err != nil {
 		return err
 	}
-	return os.Rename(tmp, data)
+	return unix.Rename(tmp, data) // os.Rename does not replace even an empty directory
 }
 
 func (c *Container) anonymousVolumes(wanted bool) []string {

@@ -8,6 +8,7 @@ func newSystem(a *app) *cobra.Command {
 
 func systemCommands() []command {
 	return []command{
+		{"check", newSystemCheck},
 		{"df", newSystemDF},
 		{"migrate", newSystemMigrate},
 		{"prune", newSystemPrune},

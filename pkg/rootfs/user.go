@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/moby/sys/user"
+	"golang.org/x/sys/unix"
 )
 
 // User is a user of the container.
@@ -64,10 +65,11 @@ func LookupGroup(root, asked string) (uint32, error) {
 }
 
 // readDatabase reads a file that may be missing, as in images made from
-// scratch.
+// scratch. A link that leads nowhere counts as missing, also one to itself:
+// it must not keep root from entering the container.
 func readDatabase(root, name string) ([]byte, error) {
 	body, err := ReadFile(root, name)
-	if errors.Is(err, fs.ErrNotExist) {
+	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, unix.ELOOP) {
 		return nil, nil
 	}
 	return body, err
