@@ -34,6 +34,7 @@ func containerCommands() []command {
 		{"rm", newRm},
 		{"run", newRun},
 		{"start", newStart},
+		{"stats", newStats},
 		{"stop", newStop},
 		{"top", newTop},
 		{"unpause", newUnpause},

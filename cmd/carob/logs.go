@@ -43,7 +43,7 @@ carob logs --since 10m --timestamps web db`,
 	f.Var(one(&o.Since, "time", parseTime), "since", "only what was written after a time, or in the last DURATION")
 	f.IntVar(&o.Tail, "tail", -1, "only so many lines at the end")
 	f.BoolVarP(&o.timestamps, "timestamps", "t", false, "the time before every line")
-	f.Var(one(&o.Until, "time", parseTime), "until", "only what was written before a time, or longer ago than DURATION")
+	f.Var(one(&o.Until, "time", parseFuture), "until", "only what is written before a time, or until DURATION from now")
 	return cmd
 }
 

@@ -1,0 +1,118 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/carob-containers/carob/libpod"
+	"github.com/carob-containers/carob/pkg/report"
+)
+
+type eventsOptions struct {
+	libpod.EventOptions
+	format          string
+	noTrunc, stream bool
+}
+
+func newEvents(a *app) *cobra.Command {
+	o := &eventsOptions{}
+	cmd := &cobra.Command{
+		Use:   "events [options]",
+		Short: "Show what happens to containers and images",
+		Example: `carob events --since 10m --stream=false
+carob events --filter event=died --format '{{.Name}} {{.ContainerExitCode}}'`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error { return runEvents(cmd.Context(), a, o) },
+
+		ValidArgsFunction: cobra.NoFileCompletions,
+	}
+	f := cmd.Flags()
+	f.StringArrayVarP(&o.Filters, "filter", "f", nil, "container, event, image, label, pod, volume or type=VALUE")
+	f.StringVar(&o.format, "format", "", "json (a line for each event) or a Go template")
+	f.BoolVar(&o.noTrunc, "no-trunc", true, "print IDs whole")
+	f.Var(one(&o.Since, "time", parseTime), "since", "those after a time, or of the last DURATION")
+	f.BoolVar(&o.stream, "stream", true, "go on and show new events")
+	f.Var(one(&o.Until, "time", parseFuture), "until", "those before a time, or until DURATION from now")
+	return cmd
+}
+
+// parseFuture reads a time, or a duration ahead.
+func parseFuture(s string) (time.Time, error) {
+	if d, err := time.ParseDuration(s); err == nil {
+		return time.Now().Add(d), nil
+	}
+	return parseTime(s)
+}
+
+func runEvents(ctx context.Context, a *app, o *eventsOptions) error {
+	rt, err := a.open(ctx)
+	if err != nil {
+		return err
+	}
+	o.Follow = o.stream && (o.Until.IsZero() || o.Until.After(time.Now()))
+	o.OnlyNew = o.Follow && o.Since.IsZero()
+	err = rt.Events(ctx, o.EventOptions, func(e *libpod.Event) error { return a.printEvent(o, e) })
+	switch {
+	case errors.Is(err, context.Canceled):
+		return nil // an interrupt is how one leaves
+	case errors.Is(err, syscall.EPIPE):
+		return &exitError{code: 128 + int(syscall.SIGPIPE)}
+	}
+	return err
+}
+
+// eventRow is an event with podman's keys.
+type eventRow struct {
+	ContainerExitCode int    `json:",omitempty"`
+	ID                string `json:",omitempty"`
+	Image             string `json:",omitempty"`
+	Name              string `json:",omitempty"`
+	Network           string `json:",omitempty"`
+	HealthStatus      string `json:"health_status,omitempty"`
+	Status            string
+	Time              time.Time
+	Type              string
+	Attributes        map[string]string
+}
+
+func (a *app) printEvent(o *eventsOptions, e *libpod.Event) error {
+	row := eventRow{ID: e.ID, Image: e.Image, Name: e.Name, Status: e.Status, Time: e.Time, Type: e.Type, Attributes: e.Attributes}
+	if code, ok := e.Attributes["containerExitCode"]; ok {
+		row.ContainerExitCode, _ = strconv.Atoi(code)
+	}
+	switch {
+	case o.format == "":
+		_, err := fmt.Fprintln(a.out, row.line(o.noTrunc))
+		return err
+	case report.IsJSON(o.format):
+		return report.Write(a.out, []eventRow{row}, report.Options{Format: "{{json .}}"})
+	}
+	return report.Write(a.out, []eventRow{row}, report.Options{Format: o.format})
+}
+
+// line is the event as a sentence: time, type, what happened, to whom, and in
+// brackets the rest.
+func (e *eventRow) line(noTrunc bool) string {
+	id := e.ID
+	if !noTrunc {
+		id = report.ShortID(id)
+	}
+	text := fmt.Sprintf("%s %s %s %s", e.Time.Local().String(), e.Type, e.Status, id)
+	if e.Type != "container" && e.Type != "pod" {
+		return strings.TrimRight(text+" "+e.Name, " ")
+	}
+	details := []string{"image=" + e.Image, "name=" + e.Name}
+	for _, key := range slices.Sorted(maps.Keys(e.Attributes)) {
+		details = append(details, key+"="+e.Attributes[key])
+	}
+	return text + " (" + strings.Join(details, ", ") + ")"
+}
