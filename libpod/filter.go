@@ -11,7 +11,7 @@ import (
 )
 
 // Filters are --filter words, parsed: of several values of one key any may
-// hold, and every key must.
+// hold (of labels all must), and every key must.
 type Filters map[string][]string
 
 // ParseFilters reads KEY=VALUE words, and label!=VALUE.
@@ -46,13 +46,18 @@ func containerFilterKey(key string) bool {
 // Match tells whether the filters hold for c.
 func (f Filters) Match(ctx context.Context, rt *Runtime, c *Container) (bool, error) {
 	for key, values := range f {
-		ok := false
+		every := key == "label" || key == "label!" // podman's and docker's exception
+		ok := every
 		for _, v := range values {
 			one, err := f.matchOne(ctx, rt, c, key, v)
 			if err != nil {
 				return false, err
 			}
-			ok = ok || one
+			if every {
+				ok = ok && one
+			} else {
+				ok = ok || one
+			}
 		}
 		if !ok {
 			return false, nil
