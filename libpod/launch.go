@@ -79,7 +79,11 @@ func (c *Container) launch(ctx context.Context, opts StartOptions) (conn *client
 // letGo waits for the network, lets the process run and waits until it does.
 func (c *Container) letGo(conn *client.Conn, net *network, opts StartOptions) error {
 	if err := net.wait(); err != nil {
-		conn.Stop(syscall.SIGKILL, 0)
+		// The monitor must be through with the directories before we remove
+		// them; that it cannot be reached any more says so too.
+		if conn.Watch() == nil && conn.Stop(syscall.SIGKILL, 0) == nil {
+			_ = conn.WaitCleaned()
+		}
 		return err
 	}
 	net.handOver()

@@ -11,6 +11,7 @@ import (
 
 	"github.com/carob-containers/carob/libpod"
 	"github.com/carob-containers/carob/libpod/spec"
+	"github.com/carob-containers/carob/pkg/netns"
 	"github.com/carob-containers/carob/pkg/image"
 )
 
@@ -27,7 +28,7 @@ func newRun(a *app) *cobra.Command {
 		Use:   "run [options] IMAGE [COMMAND [ARG...]]",
 		Short: "Run a command in a new container",
 		Args:  oneImage,
-		RunE:  func(cmd *cobra.Command, args []string) error { return runRun(cmd.Context(), a, o, args) },
+		RunE:  func(cmd *cobra.Command, args []string) error { return portCode(runRun(cmd.Context(), a, o, args)) },
 
 		ValidArgsFunction: a.completeImageThenFiles,
 	}
@@ -39,6 +40,15 @@ func newRun(a *app) *cobra.Command {
 	f.BoolVar(&o.rmi, "rmi", false, "remove the container and, unless others use it, the image in the end")
 	a.completeContainerFlags(cmd)
 	return cmd
+}
+
+// portCode gives a port that cannot be published podman's exit code for it.
+func portCode(err error) error {
+	var port *netns.PortError
+	if errors.As(err, &port) {
+		return &exitError{code: 126, err: err}
+	}
+	return err
 }
 
 func runRun(ctx context.Context, a *app, o *runOptions, args []string) error {

@@ -172,27 +172,40 @@ func sockaddr(ip string, port uint16) (family int, addr unix.Sockaddr, err error
 	return unix.AF_INET6, &unix.SockaddrInet6{Port: int(port), Addr: a.As16()}, nil
 }
 
+// PortError says why a port cannot be published.
+type PortError struct {
+	Port Port
+	Err  error // for errors.Is: EADDRINUSE, EACCES ...
+	why  string
+	hint string
+}
+
+func (e *PortError) Error() string {
+	at := ""
+	if e.Port.HostIP != "" {
+		at = " at " + e.Port.HostIP
+	}
+	return fmt.Sprintf("cannot publish port %s%s: %s", e.Port, at, e.why)
+}
+
+func (e *PortError) Unwrap() error { return e.Err }
+func (e *PortError) Hint() string  { return e.hint }
+
 // portError puts the reason why a port cannot be had into one line.
 func portError(ip string, port uint16, protocol string, err error) error {
-	one := Port{Host: port, Protocol: protocol}
-	at := ""
-	if ip != "" {
-		at = " at " + ip
-	}
+	e := &PortError{Port: Port{HostIP: ip, Host: port, Protocol: protocol}, Err: err, why: err.Error()}
 	switch {
 	case errors.Is(err, unix.EADDRINUSE):
-		return fmt.Errorf("cannot publish port %s%s: it is already in use", one, at)
+		e.why = "it is already in use"
 	case errors.Is(err, unix.EACCES):
-		return &hintError{
-			err:  fmt.Errorf("cannot publish port %s%s: a port below %d is for root only", one, at, firstFree()),
-			hint: fmt.Sprintf("as root: sysctl -w net.ipv4.ip_unprivileged_port_start=%d; or publish a higher port", port),
-		}
+		e.why = fmt.Sprintf("a port below %d is for root only", firstFree())
+		e.hint = fmt.Sprintf("as root: sysctl -w net.ipv4.ip_unprivileged_port_start=%d; or publish a higher port", port)
 	case errors.Is(err, unix.EADDRNOTAVAIL):
-		return fmt.Errorf("cannot publish port %s%s: this machine does not have that address", one, at)
+		e.why = "this machine does not have that address"
 	case errors.Is(err, unix.EPROTONOSUPPORT):
-		return fmt.Errorf("cannot publish port %s: only tcp and udp can be published in this network", one)
+		e.why = "only tcp and udp can be published in this network"
 	}
-	return fmt.Errorf("cannot publish port %s%s: %w", one, at, err)
+	return e
 }
 
 // firstFree is the lowest port everybody may bind, ip_unprivileged_port_start

@@ -233,7 +233,7 @@ func forward(socket string, p Port) error {
 		return fmt.Errorf("cannot publish port %s: slirp4netns's answer: %w", p, err)
 	}
 	if answer.Error.Desc != "" {
-		return fmt.Errorf("cannot publish port %s: slirp4netns says: %s", p, answer.Error.Desc)
+		return &PortError{Port: p, why: "slirp4netns says: " + answer.Error.Desc}
 	}
 	return nil
 }
