@@ -11,8 +11,8 @@ import (
 
 	"github.com/carob-containers/carob/libpod"
 	"github.com/carob-containers/carob/libpod/spec"
-	"github.com/carob-containers/carob/pkg/netns"
 	"github.com/carob-containers/carob/pkg/image"
+	"github.com/carob-containers/carob/pkg/netns"
 )
 
 type runOptions struct {
