@@ -2,6 +2,7 @@ package libpod
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"os"
@@ -9,6 +10,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/carob-containers/carob/libpod/spec"
@@ -108,7 +110,7 @@ func (l *launcher) resolveMounts(ctx context.Context) error {
 			}
 		}
 		if err == nil && m.Overlay {
-			err = l.overlayDirs(&m, n)
+			err = l.overlayMount(&m, n)
 		}
 		if err == nil && m.Chown {
 			err = l.chownSource(m)
@@ -151,6 +153,25 @@ func (l *launcher) addGlob(m spec.Mount) error {
 	return nil
 }
 
+// overlayMount prepares an :O mount. The runtime mounts it, except in a user
+// namespace of the container's own, where that has no right to the
+// directories: there it is mounted here, and bound.
+func (l *launcher) overlayMount(m *spec.Mount, n int) error {
+	if err := l.overlayDirs(m, n); err != nil || l.c.Isolation.Mapping == nil {
+		return err
+	}
+	at := filepath.Join(l.c.Dir(), "overlay", fmt.Sprint(n), "merged")
+	if err := os.MkdirAll(at, 0o755); err != nil {
+		return err
+	}
+	if err := mountOverlay(at, m.Source, m.UpperDir, m.WorkDir); err != nil {
+		return err
+	}
+	m.Source, m.Overlay, m.ReadWrite = at, false, false
+	m.Type = spec.MountBind
+	return nil
+}
+
 // overlayDirs makes the upper and work directory of an :O mount. Without ones
 // of the user's own they start empty at every start.
 func (l *launcher) overlayDirs(m *spec.Mount, n int) error {
@@ -171,7 +192,11 @@ func (l *launcher) overlayDirs(m *spec.Mount, n int) error {
 			return err
 		}
 	}
-	return nil
+	owner := st.Sys().(*syscall.Stat_t)
+	if err := os.Chown(m.UpperDir, int(owner.Uid), int(owner.Gid)); err != nil && !errors.Is(err, syscall.EINVAL) {
+		return err // EINVAL: somebody who does not exist here owns it; then root does
+	}
+	return os.Chmod(m.UpperDir, st.Mode().Perm())
 }
 
 // mountGivenRootfs uses a directory of the user's as root file system.
@@ -189,5 +214,8 @@ func (l *launcher) mountGivenRootfs() error {
 	if err := os.MkdirAll(l.rootfs, 0o755); err != nil {
 		return err
 	}
-	return mountOverlay(l.rootfs, r.Path, m.UpperDir, m.WorkDir)
+	if err := mountOverlay(l.rootfs, r.Path, m.UpperDir, m.WorkDir); err != nil {
+		return err
+	}
+	return openWay(l.c.Isolation.Mapping, l.rootfs)
 }

@@ -64,6 +64,9 @@ func (l *launcher) volumeSource(ctx context.Context, m *spec.Mount) error {
 		if err != nil {
 			return err
 		}
+		if _, err := os.Stat(sub); err != nil {
+			return fmt.Errorf("cannot find subpath %q in volume %s: %w", m.SubPath, v.Name, errors.Unwrap(err))
+		}
 		m.Source = sub
 	}
 	return nil

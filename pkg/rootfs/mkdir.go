@@ -155,7 +155,8 @@ func under(name, dir string) bool {
 }
 
 // EnsureMtab makes /etc/mtab a link to /proc/mounts, unless something is
-// there already or there is no /etc.
+// there already, there is no /etc, or nothing may be written there, as in a
+// directory of somebody else's that is used as root file system.
 func EnsureMtab(root string) error {
 	etc, err := OpenDir(root, "/etc")
 	if errors.Is(err, fs.ErrNotExist) {
@@ -165,8 +166,9 @@ func EnsureMtab(root string) error {
 		return fmt.Errorf("cannot make /etc/mtab in the container: %w", err)
 	}
 	defer etc.Close()
-	if err := unix.Symlinkat("/proc/mounts", int(etc.Fd()), "mtab"); err != nil && !errors.Is(err, unix.EEXIST) {
-		return fmt.Errorf("cannot make /etc/mtab in the container: %w", err)
+	err = unix.Symlinkat("/proc/mounts", int(etc.Fd()), "mtab")
+	if err == nil || errors.Is(err, unix.EEXIST) || errors.Is(err, fs.ErrPermission) || errors.Is(err, unix.EROFS) {
+		return nil
 	}
-	return nil
+	return fmt.Errorf("cannot make /etc/mtab in the container: %w", err)
 }
