@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"strings"
@@ -48,6 +49,7 @@ func (rt *Runtime) CreateContainer(ctx context.Context, c *spec.Container, opts 
 	if err != nil {
 		return nil, err
 	}
+	c.Labels = withImageLabels(c.Labels, img)
 	if opts.Replace && c.Name != "" {
 		if err := rt.removeNamed(ctx, c.Name); err != nil {
 			return nil, err
@@ -78,6 +80,17 @@ func (rt *Runtime) CreateContainer(ctx context.Context, c *spec.Container, opts 
 	}
 	rt.event(ctr, "create", nil)
 	return ctr, nil
+}
+
+// withImageLabels adds the image's labels to the container's, which win: who
+// looks for containers by label finds those of an image, too.
+func withImageLabels(labels map[string]string, img *baseImage) map[string]string {
+	if img == nil || len(img.config.Config.Labels) == 0 {
+		return labels
+	}
+	all := maps.Clone(img.config.Config.Labels)
+	maps.Copy(all, labels)
+	return all
 }
 
 // createPlan is what else a container brings into the world.

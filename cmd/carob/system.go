@@ -10,6 +10,7 @@ func systemCommands() []command {
 	return []command{
 		{"check", newSystemCheck},
 		{"df", newSystemDF},
+		{"info", newInfo},
 		{"migrate", newSystemMigrate},
 		{"prune", newSystemPrune},
 		{"reset", newSystemReset},
