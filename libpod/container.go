@@ -39,7 +39,8 @@ const (
 // monitor's record at every call and stored nowhere.
 type State struct {
 	Status string
-	// Orphan: the process runs but its monitor was killed; Repair cures it.
+	// Orphan: the process runs, or may be about to, but its monitor was
+	// killed; Repair cures it.
 	Orphan bool
 	// Stale: the monitor died without writing down the end.
 	Stale bool
@@ -177,6 +178,10 @@ func (rt *Runtime) judge(rec *monitor.Record, locked bool) *State {
 		}
 	case locked && sameBoot:
 		s.Status = liveStatus(rec)
+	case sameBoot && rec.State == monitor.StateCreating:
+		// The runtime may be at work still and start a process that nobody
+		// knows of: whoever adopts it waits for that.
+		s.Status, s.Orphan = StateCreated, true
 	case sameBoot && rec.PID > 0 && startTime(rec.PID) == rec.PIDStart:
 		s.Status, s.Orphan = StateRunning, true
 	default:

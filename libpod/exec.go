@@ -207,15 +207,7 @@ func (x *execution) leave(streams *execStreams) error {
 // start forks the runtime, in a place where it does not see a cgroup tree
 // that it would refuse.
 func (x *execution) start() error {
-	if !x.oci.NeedsHiddenCgroups() {
-		return x.cmd.Start()
-	}
-	return inMountNamespace(func() error {
-		if err := hideCgroups(); err != nil {
-			return err
-		}
-		return x.cmd.Start()
-	})
+	return besideCgroups(x.oci, x.cmd.Start)
 }
 
 // outcome tells the process's exit code from the runtime's failures.

@@ -222,7 +222,7 @@ func (l *launcher) monitorConfig(cfg *rspec.Spec) *monitor.Config {
 		LogDriver: c.logDriver(), LogPath: c.LogPath(), LogMaxSize: c.Log.MaxSize, LogMaxFile: max(c.Log.MaxFile, 1), LogTag: c.Log.Tag,
 		RestartPolicy: c.Container.Restart.Policy, RestartMax: c.Container.Restart.Max,
 		StopSignal: int(c.stopSignal(l.image)), StopTimeout: c.stopTimeout(), Timeout: c.Process.Timeout,
-		PIDFile: c.PIDFile, Remove: c.Container.Remove, Cleanup: append(append([]string{}, rt.opts.Cleanup...), c.ID),
+		PIDFile: c.PIDFile, Remove: c.Container.Remove, Cleanup: rt.selfArgv("container", "cleanup", "--rm", c.ID), Again: rt.selfArgv("start", c.ID),
 		Events: rt.dirs.Events(), EventBase: c.Labels,
 	}
 	m.Cgroup = c.ownsCgroup() && l.oci.CanFreeze()
@@ -230,6 +230,11 @@ func (l *launcher) monitorConfig(cfg *rspec.Spec) *monitor.Config {
 		m.RuntimeState = filepath.Join(l.oci.Root, c.ID)
 	}
 	return m
+}
+
+// selfArgv is the argv of a carob that works on the same state.
+func (rt *Runtime) selfArgv(words ...string) []string {
+	return append(slices.Clone(rt.opts.Self), words...)
 }
 
 // hasPIDNamespace tells whether the container's end is the end of all its

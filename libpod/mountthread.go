@@ -6,6 +6,8 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/carob-containers/carob/pkg/sys"
+
+	"github.com/carob-containers/carob/libpod/oci"
 )
 
 // inMountNamespace runs f on a thread of its own in a new mount namespace.
@@ -47,4 +49,18 @@ func sealProgram(path string) {
 		return
 	}
 	_ = unix.MountSetattr(unix.AT_FDCWD, path, 0, &unix.MountAttr{Attr_set: unix.MOUNT_ATTR_RDONLY})
+}
+
+// besideCgroups runs f, which forks the OCI runtime r or a monitor that will,
+// where r does not give up at the sight of the host's cgroups.
+func besideCgroups(r *oci.Runtime, f func() error) error {
+	if !r.NeedsHiddenCgroups() {
+		return f()
+	}
+	return inMountNamespace(func() error {
+		if err := hideCgroups(); err != nil {
+			return err
+		}
+		return f()
+	})
 }

@@ -72,7 +72,7 @@ func (c *Container) endForRemoval(ctx context.Context, opts RemoveOptions) error
 				"stop it first (carob stop "+c.Name+") or use carob rm --force")
 		}
 	}
-	if st.Live() || st.Stale {
+	if st.Live() || st.Stale || st.Orphan {
 		return c.end(ctx, st, opts.Timeout)
 	}
 	return nil

@@ -29,7 +29,15 @@ func (c *Container) repair(ctx context.Context, _ *State) (*State, error) {
 	if err := os.MkdirAll(c.RunDir(), 0o700); err != nil {
 		return nil, err
 	}
-	conn, err := client.Spawn(ctx, client.SpawnOptions{Program: c.rt.opts.Monitor, Dir: c.Dir(), Record: record, Adopt: true})
+	r, err := c.rt.OCI()
+	if err != nil {
+		return nil, err
+	}
+	var conn *client.Conn
+	err = besideCgroups(r, func() error {
+		conn, err = client.Spawn(ctx, client.SpawnOptions{Program: c.rt.opts.Monitor, Dir: c.Dir(), Record: record, Adopt: true})
+		return err
+	})
 	if err != nil {
 		return nil, fmt.Errorf("cannot supervise container %s again: %w", c.Name, err)
 	}
@@ -92,7 +100,9 @@ func (c *Container) clean(ctx context.Context, st *State) error {
 			return err
 		}
 		if r, err := c.rt.OCI(); err == nil {
-			r.Run(ctx, c.ownsCgroup(), "delete", "--force", c.ID) // fails when it does not know the container: fine
+			_ = besideCgroups(r, func() error {
+				return r.Run(ctx, c.ownsCgroup(), "delete", "--force", c.ID) // fails when it does not know the container: fine
+			})
 		}
 	}
 	if err := os.RemoveAll(c.RunDir()); err != nil {

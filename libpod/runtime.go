@@ -28,9 +28,10 @@ type Options struct {
 	RuntimeFlags  []string
 	CgroupManager string // "", systemd, cgroupfs, disabled
 	Monitor       string // path of carob-monitor
-	// Cleanup is the argv, up to the container's ID, that removes a container
-	// when nobody is left to do it.
-	Cleanup []string
+	// Self is the argv, up to the command, of a carob on the same state: what
+	// monitors run when a container is to be removed or started anew and
+	// nobody else is left to do it.
+	Self []string
 	// PullImage gets a missing image and returns its ID.
 	PullImage func(ctx context.Context, ref string, opts PullOptions) (string, error)
 }

@@ -63,7 +63,7 @@ func (a *app) open(_ context.Context) (*libpod.Runtime, error) {
 	}
 	a.rt, err = libpod.Open(libpod.Options{
 		Image: a.imageOptions(), RunDir: run, RuntimeFlags: a.global.runtimeFlags,
-		OCIRuntime: conf.OCIRuntime(a.global.runtime), CgroupManager: cmp.Or(a.global.cgroupManager, conf.Engine.CgroupManager), Monitor: monitor, PullImage: a.pullImage, Cleanup: a.cleanupArgv(),
+		OCIRuntime: conf.OCIRuntime(a.global.runtime), CgroupManager: cmp.Or(a.global.cgroupManager, conf.Engine.CgroupManager), Monitor: monitor, PullImage: a.pullImage, Self: a.selfArgv(),
 	})
 	return a.rt, err
 }
@@ -73,14 +73,13 @@ func (a *app) imageOptions() image.Options {
 	return image.Options{GraphRoot: g.root, RunRoot: g.runroot, Driver: g.storageDriver, DriverOptions: g.storageOpts}
 }
 
-// cleanupArgv is what a monitor runs to remove a --rm container when the
-// command that started it is gone.
-func (a *app) cleanupArgv() []string {
-	argv := append([]string{"/proc/self/exe"}, a.globalArgs()...)
-	if self, err := os.Executable(); err == nil {
-		argv[0] = self
+// selfArgv is this program with the same global flags.
+func (a *app) selfArgv() []string {
+	self, err := os.Executable()
+	if err != nil {
+		self = os.Args[0]
 	}
-	return append(argv, "container", "cleanup", "--rm")
+	return append([]string{self}, a.globalArgs()...)
 }
 
 // globalArgs are the global flags as given, for carob's other programs.
