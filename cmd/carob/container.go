@@ -18,6 +18,7 @@ func containerCommands() []command {
 	return []command{
 		{"attach", newAttach},
 		{"cleanup", newContainerCleanup},
+		{"cp", newCp},
 		{"create", newCreate},
 		{"exec", newExec},
 		{"exists", newContainerExists},
@@ -28,7 +29,7 @@ func containerCommands() []command {
 		{"pause", newPause},
 		{"port", newPort},
 		{"prune", newContainerPrune},
-		{"ps", newPs},
+		{"ps", newContainerPs},
 		{"rename", newRename},
 		{"restart", newRestart},
 		{"rm", newRm},

@@ -170,3 +170,10 @@ func (o *psOptions) rows(ctx context.Context, rt *libpod.Runtime, filter libpod.
 	o.order(rows)
 	return rows, nil
 }
+
+// newContainerPs is "container ps", which has two more names.
+func newContainerPs(a *app) *cobra.Command {
+	cmd := newPs(a)
+	cmd.Aliases = []string{"list", "ls"}
+	return cmd
+}
