@@ -18,7 +18,6 @@ func containerCommands() []command {
 	return []command{
 		{"attach", newAttach},
 		{"cleanup", newContainerCleanup},
-		{"cp", newCp},
 		{"create", newCreate},
 		{"exec", newExec},
 		{"exists", newContainerExists},
