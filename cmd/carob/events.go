@@ -86,8 +86,9 @@ type eventRow struct {
 
 func (a *app) printEvent(o *eventsOptions, e *libpod.Event) error {
 	row := eventRow{ID: e.ID, Image: e.Image, Name: e.Name, Status: e.Status, Time: e.Time, Type: e.Type, Attributes: e.Attributes}
-	if code, ok := e.Attributes["containerExitCode"]; ok {
+	if code, ok := e.Attributes["containerExitCode"]; ok { // a key of its own here
 		row.ContainerExitCode, _ = strconv.Atoi(code)
+		delete(row.Attributes, "containerExitCode")
 	}
 	switch {
 	case o.format == "":
