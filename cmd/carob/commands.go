@@ -6,6 +6,7 @@ func commands() []command {
 	return []command{
 		{"attach", newAttach},
 		{"container", newContainer},
+		{"cp", newCp},
 		{"create", newCreate},
 		{"events", newEvents},
 		{"exec", newExec},

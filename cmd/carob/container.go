@@ -18,6 +18,7 @@ func containerCommands() []command {
 	return []command{
 		{"attach", newAttach},
 		{"cleanup", newContainerCleanup},
+		{"cp", newCp},
 		{"create", newCreate},
 		{"exec", newExec},
 		{"exists", newContainerExists},
