@@ -50,11 +50,26 @@ func belongs(pid int, mark string) string {
 		}
 		// Unreadable or gone: not told by this file.
 		b, err := os.ReadFile(fmt.Sprintf("/proc/%d/%s", pid, file))
-		if err == nil && bytes.Contains(b, []byte(mark)) && Alive(pid) {
+		if err == nil && names(b, mark) && Alive(pid) {
 			return file
 		}
 	}
 	return ""
+}
+
+// names tells whether text holds path as a whole or as the beginning of a
+// longer one, not as part of another name: /a/run is not in /a/run-rm.
+func names(text []byte, path string) bool {
+	for {
+		at := bytes.Index(text, []byte(path))
+		if at < 0 {
+			return false
+		}
+		text = text[at+len(path):]
+		if len(text) == 0 || !strings.ContainsRune("-_.abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789", rune(text[0])) {
+			return true
+		}
+	}
 }
 
 func mountNamespace(pid int) string {
