@@ -201,7 +201,8 @@ func (l *launcher) mountRootfs() error {
 	if l.rootfs, err = images.MountLayer(layer.LayerID, layer.MountOptions()); err != nil {
 		return err
 	}
-	return openWay(c.Isolation.Mapping, l.rootfs)
+	l.rootfs, err = withinReach(c.Isolation.Mapping, l.rootfs)
+	return err
 }
 
 func (l *launcher) writeBundle(cfg *rspec.Spec) error {

@@ -217,5 +217,7 @@ func (l *launcher) mountGivenRootfs() error {
 	if err := mountOverlay(l.rootfs, r.Path, m.UpperDir, m.WorkDir); err != nil {
 		return err
 	}
-	return openWay(l.c.Isolation.Mapping, l.rootfs)
+	var err error
+	l.rootfs, err = withinReach(l.c.Isolation.Mapping, l.rootfs)
+	return err
 }

@@ -7,7 +7,8 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"syscall"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/carob-containers/carob/libpod/spec"
 	"github.com/carob-containers/carob/pkg/rootfs"
@@ -80,24 +81,38 @@ func (c *Container) outside(uid, gid uint32) rootfs.Owner {
 	return rootfs.Owner{UID: toOutside(m.UIDs, int(uid)), GID: toOutside(m.GIDs, int(gid))}
 }
 
-// openWay lets a container whose root is neither the user nor root of carob's
-// namespace reach its root file system: the directories above it that are
-// closed to others get their x bit, and stay unreadable.
-func openWay(mapping *spec.IDMapping, rootfs string) error {
+// withinReach returns a path to the root file system that the container's
+// own user namespace can walk. Storage lies in the user's home, which is
+// closed to ids other than the user's, and stays closed: the root file system
+// is bound to a place that nobody else sees, in the present mount namespace.
+func withinReach(mapping *spec.IDMapping, rootfs string) (string, error) {
 	if mapping == nil || mapping.UIDs[0].Container == 0 && mapping.UIDs[0].Host == 0 {
-		return nil
+		return rootfs, nil
 	}
-	for dir := filepath.Dir(rootfs); dir != "/"; dir = filepath.Dir(dir) {
-		fi, err := os.Stat(dir)
-		if err != nil {
-			return err
-		}
-		own := int(fi.Sys().(*syscall.Stat_t).Uid) == os.Geteuid()
-		if own && fi.Mode()&0o001 == 0 {
-			if err := os.Chmod(dir, fi.Mode()|0o001); err != nil {
-				return fmt.Errorf("cannot let the container reach its files: %w", err)
-			}
+	place, err := coverablePlace()
+	if err != nil {
+		return "", err
+	}
+	if err := unix.Mount("tmpfs", place, "tmpfs", unix.MS_NOSUID|unix.MS_NODEV, "mode=0711,size=64k"); err != nil {
+		return "", fmt.Errorf("cannot let the container reach its files: %w", err)
+	}
+	reached := filepath.Join(place, "rootfs")
+	if err := os.Mkdir(reached, 0o711); err != nil {
+		return "", err
+	}
+	if err := unix.Mount(rootfs, reached, "", unix.MS_BIND|unix.MS_REC, ""); err != nil {
+		return "", fmt.Errorf("cannot let the container reach its files: %w", err)
+	}
+	return reached, nil
+}
+
+// coverablePlace is a directory that every user can walk to and that no
+// container is given files of: what is there is masked in containers anyway.
+func coverablePlace() (string, error) {
+	for _, dir := range []string{"/sys/firmware", "/sys/fs/bpf", "/sys/fs/fuse", "/sys/kernel"} {
+		if fi, err := os.Stat(dir); err == nil && fi.IsDir() {
+			return dir, nil
 		}
 	}
-	return nil
+	return "", errors.New("cannot let the container reach its files: no directory below /sys to bind them to")
 }
