@@ -42,7 +42,7 @@ func (c *Container) withTree(ctx context.Context, f func(*filetree.Tree) error) 
 	}
 	return inMountNamespace(func() error {
 		l := &launcher{c: c}
-		if err := l.mountRootfs(); err != nil {
+		if err := l.mountToLook(); err != nil {
 			return err
 		}
 		return withPath(l.rootfs, func(t *filetree.Tree) error {
@@ -61,6 +61,15 @@ func withPath(root string, f func(*filetree.Tree) error) error {
 	}
 	defer t.Close()
 	return f(t)
+}
+
+// mountToLook mounts the root file system without beginning a new run.
+func (l *launcher) mountToLook() error {
+	if l.c.Rootfs == nil || !l.c.Rootfs.Overlay {
+		return l.mountRootfs()
+	}
+	l.rootfs = l.c.overlayRootfs()
+	return l.c.mountOverlayRootfs()
 }
 
 // bindSources puts volumes and directories of the host where the container
@@ -120,7 +129,7 @@ func (c *Container) withLayer(ctx context.Context, f func(*filetree.Tree) error)
 		defer lock.Release()
 		return inMountNamespace(func() error {
 			l := &launcher{c: c}
-			if err := l.mountRootfs(); err != nil {
+			if err := l.mountToLook(); err != nil {
 				return err
 			}
 			return withPath(l.rootfs, f)

@@ -44,7 +44,6 @@ func commands() []command {
 		{"system", newSystem},
 		{"tag", newTag},
 		{"top", newTop},
-		{"umount", newUnmount},
 		{"unmount", newUnmount},
 		{"unpause", newUnpause},
 		{"unshare", newUnshare},

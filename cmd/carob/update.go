@@ -1,0 +1,56 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"github.com/carob-containers/carob/libpod"
+	"github.com/carob-containers/carob/libpod/spec"
+)
+
+type updateOptions struct {
+	libpod.UpdateOptions
+	restart spec.Restart
+}
+
+func newUpdate(a *app) *cobra.Command {
+	o := &updateOptions{}
+	cmd := &cobra.Command{
+		Use:   "update [options] CONTAINER",
+		Short: "Change the limits or the restart policy of a container",
+		Long:  "Change the limits or the restart policy of a container: at once, if it runs, and for its later runs.",
+		Args:  cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if cmd.Flags().Changed("restart") {
+				o.Restart = &o.restart
+			}
+			if cmd.Flags().NFlag() == 0 {
+				return usage(cmd, errors.New("nothing to change was named"))
+			}
+			return runUpdate(cmd.Context(), a, o, args[0])
+		},
+		ValidArgsFunction: a.completeContainers,
+	}
+	addResourceFlags(cmd.Flags(), &o.Limits)
+	cmd.Flags().Var(one(&o.restart, "policy", spec.ParseRestart), "restart", "what to do when the container ends: no, always, unless-stopped or on-failure[:TIMES]")
+	return cmd
+}
+
+func runUpdate(ctx context.Context, a *app, o *updateOptions, name string) error {
+	rt, err := a.open(ctx)
+	if err != nil {
+		return err
+	}
+	ctr, err := rt.Container(ctx, name)
+	if err != nil {
+		return err
+	}
+	if err := ctr.Update(ctx, o.UpdateOptions); err != nil {
+		return err
+	}
+	fmt.Fprintln(a.out, ctr.ID)
+	return nil
+}

@@ -1,0 +1,213 @@
+package libpod
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"runtime"
+
+	"github.com/moby/sys/mountinfo"
+	"golang.org/x/sys/unix"
+)
+
+// ErrNotMounted says that a container's files are not mounted for the user.
+var ErrNotMounted = errors.New("it is not mounted")
+
+// Mount makes the container's files, without its volumes, visible in the
+// namespace of the user's commands and returns where.
+//
+// Of a live container the very mount that its monitor holds is shown again:
+// two overlays with one upper directory would damage each other. For the same
+// reason Start, in a copy of our namespace, uses a mount it finds.
+func (c *Container) Mount(ctx context.Context) (string, error) {
+	if c.Rootfs != nil && !c.Rootfs.Overlay {
+		return c.Rootfs.Path, nil
+	}
+	lock, err := c.Lock(ctx)
+	if err != nil {
+		return "", err
+	}
+	defer lock.Release()
+	st, err := c.State()
+	if err != nil {
+		return "", err
+	}
+	var path string
+	switch {
+	case st.Live():
+		path, err = c.mountLive(st)
+	case c.Rootfs != nil:
+		path = c.overlayRootfs()
+		err = c.mountOverlayRootfs()
+	default:
+		path, err = c.mountLayer()
+	}
+	if err != nil {
+		return "", fmt.Errorf("cannot mount container %s: %w", c.Name, err)
+	}
+	c.rt.event(c, "mount", nil)
+	return path, nil
+}
+
+func (c *Container) mountLive(st *State) (string, error) {
+	if st.Orphan {
+		return "", withHint(errors.New("its monitor was killed"), "carob restart "+c.Name)
+	}
+	cfg, err := c.readConfig()
+	if err != nil {
+		return "", err
+	}
+	theirs, err := os.Stat(fmt.Sprintf("/proc/%d/root%s", st.MonitorPID, cfg.Rootfs))
+	if err != nil {
+		return "", err
+	}
+	path, err := c.mountPath()
+	if err != nil {
+		return "", err
+	}
+	if path == "" {
+		path = cfg.Rootfs
+	}
+	if ours, err := os.Stat(path); err == nil && os.SameFile(ours, theirs) {
+		return path, nil // it is no mount at all, or shown already
+	}
+	fd, err := cloneMount(st.MonitorPID, cfg.Rootfs)
+	if err != nil {
+		return "", err
+	}
+	defer unix.Close(fd)
+	if err := unix.MoveMount(fd, "", unix.AT_FDCWD, path, unix.MOVE_MOUNT_F_EMPTY_PATH); err != nil {
+		return "", fmt.Errorf("cannot show it at %s: %w", path, err)
+	}
+	return path, nil
+}
+
+// mountLayer mounts the layer of a container that does not run.
+func (c *Container) mountLayer() (string, error) {
+	images, err := c.rt.Images()
+	if err != nil {
+		return "", err
+	}
+	layer, err := images.Container(c.ID)
+	if err != nil {
+		return "", err
+	}
+	return images.MountLayer(layer.LayerID, layer.MountOptions())
+}
+
+// overlayRootfs is where --rootfs DIR:O is mounted.
+func (c *Container) overlayRootfs() string { return filepath.Join(c.Dir(), "rootfs") }
+
+// mountOverlayRootfs mounts --rootfs DIR:O with the changes of its last run.
+func (c *Container) mountOverlayRootfs() error {
+	at, base := c.overlayRootfs(), filepath.Join(c.Dir(), "overlay", "-1")
+	if have, err := mountinfo.Mounted(at); err == nil && have {
+		return nil
+	}
+	for _, dir := range []string{at, filepath.Join(base, "upper"), filepath.Join(base, "work")} {
+		if err := os.MkdirAll(dir, 0o755); err != nil {
+			return err
+		}
+	}
+	return mountOverlay(at, c.Rootfs.Path, filepath.Join(base, "upper"), filepath.Join(base, "work"))
+}
+
+// cloneMount returns a copy of the mount at path in another process's mount
+// namespace, not yet shown anywhere. Only a thread inside can take it
+// (open_tree(2)).
+func cloneMount(pid int, path string) (int, error) {
+	type result struct {
+		fd  int
+		err error
+	}
+	done := make(chan result, 1)
+	go func() {
+		runtime.LockOSThread() // never unlocked: the thread ends with the goroutine
+		fd, err := cloneInside(pid, path)
+		done <- result{fd, err}
+	}()
+	r := <-done
+	return r.fd, r.err
+}
+
+func cloneInside(pid int, path string) (int, error) {
+	ns, err := unix.Open(fmt.Sprintf("/proc/%d/ns/mnt", pid), unix.O_RDONLY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return -1, fmt.Errorf("cannot open the monitor's mount namespace: %w", err)
+	}
+	defer unix.Close(ns)
+	if err := unix.Unshare(unix.CLONE_FS); err != nil { // setns(2) wants it
+		return -1, err
+	}
+	if err := unix.Setns(ns, unix.CLONE_NEWNS); err != nil {
+		return -1, fmt.Errorf("cannot enter the monitor's mount namespace: %w", err)
+	}
+	fd, err := unix.OpenTree(unix.AT_FDCWD, path, unix.OPEN_TREE_CLONE|unix.OPEN_TREE_CLOEXEC)
+	if err != nil {
+		return -1, fmt.Errorf("cannot take the mount at %s: %w", path, err)
+	}
+	return fd, nil
+}
+
+// MountPoint is where Mount shows the container, "" when it does not.
+func (c *Container) MountPoint() (string, error) {
+	path, err := c.mountPath()
+	if err != nil || path == "" {
+		return "", err
+	}
+	have, err := mountinfo.Mounted(path)
+	if errors.Is(err, os.ErrNotExist) || err == nil && !have {
+		return "", nil
+	}
+	return path, err
+}
+
+// mountPath is where the storage driver mounts the container.
+func (c *Container) mountPath() (string, error) {
+	if c.Rootfs != nil {
+		if c.Rootfs.Overlay {
+			return c.overlayRootfs(), nil
+		}
+		return "", nil
+	}
+	images, err := c.rt.Images()
+	if err != nil {
+		return "", err
+	}
+	layer, err := images.Container(c.ID)
+	if err != nil {
+		return "", err
+	}
+	return images.MountPath(layer.LayerID)
+}
+
+// Unmount undoes Mount; force does so though somebody looks at it.
+func (c *Container) Unmount(ctx context.Context, force bool) error {
+	lock, err := c.Lock(ctx)
+	if err != nil {
+		return err
+	}
+	defer lock.Release()
+	path, err := c.MountPoint()
+	if err != nil {
+		return err
+	}
+	if path == "" {
+		return fmt.Errorf("cannot unmount container %s: %w", c.Name, ErrNotMounted)
+	}
+	flags := unix.UMOUNT_NOFOLLOW
+	if force {
+		flags |= unix.MNT_DETACH
+	}
+	err = unix.Unmount(path, flags)
+	if errors.Is(err, unix.EBUSY) {
+		return withHint(fmt.Errorf("cannot unmount container %s: somebody works in %s", c.Name, path), "carob unmount --force "+c.Name)
+	}
+	if err != nil {
+		return fmt.Errorf("cannot unmount container %s: %w", c.Name, err)
+	}
+	c.rt.event(c, "unmount", nil)
+	return nil
+}

@@ -1,0 +1,109 @@
+package libpod
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"github.com/carob-containers/carob/libpod/bundle"
+	"github.com/carob-containers/carob/libpod/monitor"
+	"github.com/carob-containers/carob/libpod/spec"
+	"github.com/carob-containers/carob/libpod/store"
+)
+
+// UpdateOptions are what can be changed of a container that was made before.
+type UpdateOptions struct {
+	// Limits are the limits to change; those not given stay.
+	Limits  spec.Resources
+	Restart *spec.Restart // nil: as it is
+}
+
+// Update changes limits and the restart policy, for now, if the container
+// runs, and for later.
+func (c *Container) Update(ctx context.Context, o UpdateOptions) error {
+	lock, err := c.Lock(ctx)
+	if err != nil {
+		return err
+	}
+	defer lock.Release()
+	changed, limits, err := c.updated(o)
+	if err != nil {
+		return fmt.Errorf("cannot update container %s: %w", c.Name, err)
+	}
+	st, err := c.State()
+	if err != nil {
+		return err
+	}
+	if limits && (st.Running() || st.Status == StateInitialized) {
+		if err := c.limit(ctx, changed); err != nil {
+			return fmt.Errorf("cannot update container %s: %w", c.Name, err)
+		}
+	}
+	if err := c.rt.db.Update(ctx, func(t *store.Tx) error { return t.ReplaceContainer(changed) }); err != nil {
+		return err
+	}
+	c.Container = changed
+	err = c.tellMonitor(func(cfg *monitor.Config) {
+		cfg.RestartPolicy, cfg.RestartMax = changed.Restart.Policy, changed.Restart.Max
+	})
+	if err != nil {
+		return fmt.Errorf("container %s is updated, but its monitor could not be told: %w", c.Name, err)
+	}
+	c.rt.event(c, "update", nil)
+	return nil
+}
+
+// updated is the changed spec, and whether limits are among the changes. What
+// is empty in o.Limits leaves no trace in its JSON and so changes nothing.
+func (c *Container) updated(o UpdateOptions) (*spec.Container, bool, error) {
+	changed := *c.Container
+	patch, err := json.Marshal(o.Limits)
+	if err != nil {
+		return nil, false, err
+	}
+	switch r := &changed.Resources; {
+	case o.Limits.CPUs != 0:
+		r.CPUPeriod, r.CPUQuota = 0, 0
+	case o.Limits.CPUPeriod != 0 || o.Limits.CPUQuota != 0:
+		r.CPUs = 0
+	}
+	if err := json.Unmarshal(patch, &changed.Resources); err != nil {
+		return nil, false, err
+	}
+	if o.Restart != nil {
+		changed.Restart = *o.Restart
+	}
+	return &changed, string(patch) != "{}", changed.Validate()
+}
+
+// limit lets the OCI runtime change the limits of the running container.
+func (c *Container) limit(ctx context.Context, changed *spec.Container) error {
+	r, err := c.rt.OCI()
+	if err != nil {
+		return err
+	}
+	host, err := c.rt.hostFacts(r, changed)
+	if err != nil {
+		return err
+	}
+	l := &launcher{c: &Container{Container: changed, rt: c.rt}, in: bundle.Input{Spec: changed, Host: host}}
+	if err := l.resolveDevices(ctx); err != nil {
+		return err
+	}
+	resources, err := bundle.Resources(l.in)
+	if err != nil {
+		return err
+	}
+	body, err := json.Marshal(resources)
+	if err != nil {
+		return err
+	}
+	file := filepath.Join(c.RunDir(), "resources.json")
+	if err := os.WriteFile(file, body, 0o600); err != nil {
+		return err
+	}
+	defer os.Remove(file)
+	return r.Run(ctx, c.ownsCgroup(), "update", "--resources", file, c.ID)
+}
