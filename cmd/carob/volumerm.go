@@ -90,8 +90,8 @@ func volumeExit(last error, all []error) error {
 }
 
 type volumePruneOptions struct {
-	force, all bool
-	filters    []string
+	force   bool
+	filters []string
 }
 
 func newVolumePrune(a *app) *cobra.Command {

@@ -58,8 +58,7 @@ type run struct {
 	// execError are the runtime's last words, see watchForExec.
 	execError string
 	queue     []unix.Signal
-	pidfd     int  // of an adopted process, otherwise -1
-	waited    bool // onPidfd gave its parent time
+	pidfd     int // of an adopted process, otherwise -1
 	kill      *timer
 	limit     *timer
 	cgroup    cgroup

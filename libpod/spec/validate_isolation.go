@@ -122,7 +122,7 @@ func (c *Container) validateSecurity() error {
 				return fmt.Errorf("invalid --security-opt label=%s: %s needs a value", l, key)
 			}
 		default:
-			return fmt.Errorf("invalid --security-opt label=%s: must be disable, nested, user:, role:, type:, level: or filetype:", l)
+			return fmt.Errorf("invalid --security-opt label=%s: must be disable, nested, or one of user:, role:, type:, level:, filetype: with a value", l)
 		}
 	}
 	for _, list := range [][]string{s.Mask, s.Unmask} {
