@@ -10,6 +10,8 @@ import (
 
 	"github.com/moby/sys/mountinfo"
 	"golang.org/x/sys/unix"
+
+	"github.com/carob-containers/carob/pkg/image"
 )
 
 // ErrNotMounted says that a container's files are not mounted for the user.
@@ -181,6 +183,18 @@ func (c *Container) mountPath() (string, error) {
 		return "", err
 	}
 	return images.MountPath(layer.LayerID)
+}
+
+// hide undoes Mount for a container that goes: its layer could not be removed
+// otherwise.
+func (c *Container) hide(images *image.Store) {
+	layer, err := images.Container(c.ID)
+	if err != nil {
+		return // removed already
+	}
+	if path, err := images.MountPath(layer.LayerID); err == nil && path != "" {
+		_ = unix.Unmount(path, unix.MNT_DETACH|unix.UMOUNT_NOFOLLOW) // fails when it is not mounted
+	}
 }
 
 // Unmount undoes Mount; force does so though somebody looks at it.

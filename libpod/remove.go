@@ -90,6 +90,7 @@ func (c *Container) erase(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
+		c.hide(images)
 		if err := images.DeleteContainer(c.ID); err != nil {
 			return fmt.Errorf("cannot remove the layer of container %s: %w", c.Name, err)
 		}
