@@ -100,6 +100,7 @@ func (s *supervisor) takeProcess(pid int, start uint64) bool {
 
 // resume goes on with the living process where the predecessor stopped.
 func (s *supervisor) resume(old *Record) {
+	s.knowHelper()
 	s.run.cgroup = openCgroup(s, old.PID)
 	s.reopenStreams(old.PID)
 	if s.waitsForStart(old.PID) && !s.cfg.Start {

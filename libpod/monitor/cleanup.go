@@ -23,11 +23,20 @@ func (s *supervisor) cleanUp() {
 	}
 }
 
+// knowHelper remembers the network helper: its pid file goes when somebody
+// wipes the runtime directory.
+func (s *supervisor) knowHelper() {
+	if pid, err := readNumber(s.cfg.RunDir + "/" + PastaPID); err == nil {
+		s.helper = pid
+	}
+}
+
 // killHelper ends the network helper. A pid that was used again belongs to a
 // process of another name.
 func (s *supervisor) killHelper() {
-	pid, err := readNumber(s.cfg.RunDir + "/" + PastaPID)
-	if err != nil || pid <= 1 {
+	s.knowHelper()
+	pid := s.helper
+	if pid <= 1 {
 		return
 	}
 	comm := readText("/proc/" + strconv.Itoa(pid) + "/comm")

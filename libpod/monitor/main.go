@@ -55,6 +55,8 @@ type supervisor struct {
 
 	recordFD int // its file, -1 in tests
 
+	helper int // pid of the network helper, 0: not known
+
 	state state
 	run   run    // the container's present run
 	row   uint   // restarts in a row, for the back-off

@@ -164,6 +164,7 @@ func (s *supervisor) startDone(ws unix.WaitStatus) {
 func (s *supervisor) started() {
 	s.run.started = time.Now()
 	s.rec.Started = s.run.started.UnixNano()
+	s.knowHelper()
 	s.setState(running)
 	s.tellPID(MsgStarted)
 	s.event("start", "", "")
