@@ -119,14 +119,45 @@ func (rt *Runtime) Containers(ctx context.Context) ([]*Container, error) {
 		return nil, err
 	}
 	all := make([]*Container, 0, len(specs))
+	known := make(map[string]bool, len(specs))
 	for _, s := range specs {
+		known[s.ID] = true
 		c := &Container{Container: s, rt: rt}
 		if c.halfMade() && c.sweep(ctx) {
 			continue
 		}
 		all = append(all, c)
 	}
-	return all, nil
+	return all, rt.sweepUnknown(ctx, known)
+}
+
+// sweepUnknown finishes off the directories that no row tells of: a create
+// was killed before its row, or a rm after it.
+func (rt *Runtime) sweepUnknown(ctx context.Context, known map[string]bool) error {
+	dirs, err := os.ReadDir(rt.dirs.Containers())
+	if err != nil {
+		return fmt.Errorf("cannot look for half made containers: %w", err)
+	}
+	for _, d := range dirs {
+		if known[d.Name()] {
+			continue
+		}
+		c := &Container{Container: &spec.Container{ID: d.Name(), Name: d.Name()}, rt: rt}
+		if c.halfMade() && !c.justBegun() {
+			c.sweep(ctx) // what stays is for the next listing
+		}
+	}
+	return nil
+}
+
+// justBegun tells that the directory is so new that its maker may be about to
+// lock it.
+func (c *Container) justBegun() bool {
+	if _, err := os.Lstat(filepath.Join(c.Dir(), store.LockFile)); err == nil {
+		return false // the lock itself tells
+	}
+	info, err := os.Lstat(c.Dir())
+	return err != nil || time.Since(info.ModTime()) < time.Second
 }
 
 // halfMade tells that create did not finish or rm has begun: the record file

@@ -18,6 +18,7 @@ import (
 	"github.com/carob-containers/carob/libpod/monitor/client"
 	"github.com/carob-containers/carob/libpod/oci"
 	"github.com/carob-containers/carob/libpod/store"
+	"github.com/carob-containers/carob/pkg/netns"
 	"github.com/carob-containers/carob/pkg/rootfs"
 )
 
@@ -48,6 +49,8 @@ func (c *Container) launch(ctx context.Context, opts StartOptions) (conn *client
 	defer func() {
 		if err != nil {
 			net.abort()
+			// A monitor that took the network over may have died since.
+			_ = netns.Stop(filepath.Join(c.RunDir(), monitor.PastaPID)) // the start's own error says more
 			os.RemoveAll(c.RunDir())
 		}
 	}()

@@ -95,7 +95,7 @@ func (c *Container) clean(ctx context.Context, st *State) error {
 	if held, err := monitor.LockRecord(int(record.Fd())); err != nil || held {
 		return err // held: a monitor after all
 	}
-	if st.BootID == c.rt.bootID {
+	if st.BootID == c.rt.bootID || st.BootID == "" { // "": killed before its first word
 		if err := netns.Stop(filepath.Join(c.RunDir(), monitor.PastaPID)); err != nil {
 			return err
 		}

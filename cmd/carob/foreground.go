@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"os/signal"
 	"strings"
@@ -178,6 +179,8 @@ func (a *app) afterAttach(ctx context.Context, ctr *libpod.Container, conn *clie
 		return signalError(ctx)
 	case errors.Is(err, libpod.ErrOutputClosed):
 		return outputClosed(ctr, conn)
+	case errors.Is(err, client.ErrGone) && neverRan(ctx, ctr):
+		return errors.Join(fmt.Errorf("cannot start container %s: %w", ctr.Name, err), removeUnstarted(ctr))
 	case errors.Is(err, client.ErrGone):
 		code, err := ctr.Wait(ctx, []string{libpod.StateExited}, 100*time.Millisecond)
 		if err != nil {
@@ -201,6 +204,13 @@ func (a *app) afterAttach(ctx context.Context, ctr *libpod.Container, conn *clie
 		return &exitError{code: result.Code}
 	}
 	return nil
+}
+
+// neverRan tells that a monitor died before the container's process was made:
+// there is no end to wait for.
+func neverRan(ctx context.Context, ctr *libpod.Container) bool {
+	st, err := ctr.Repair(ctx)
+	return err == nil && st.Status == libpod.StateCreated
 }
 
 // finish waits until the container's end is complete and removes it if that
