@@ -1,6 +1,7 @@
 # make build   bin/carob, bin/carob-monitor, bin/carob-image
 # make demo    set the host up and run containers as an unprivileged account
 # make test    set the host up and run every test
+# make crash   every kill point of the crash tests, the known gaps too
 # make check   what needs no container: build, vet, gofmt, staticcheck, unit tests
 # make bench   carob beside podman and bare crun
 # make fuzz    each fuzz target for FUZZTIME
@@ -29,7 +30,7 @@ GOFILES = $(shell git ls-files '*.go')
 # Every directory under cmd is a program.
 PROGRAMS := $(patsubst cmd/%/main.go,%,$(wildcard cmd/*/main.go))
 
-.PHONY: all build $(PROGRAMS) install demo test check unit arch bench fuzz man completions deps clean
+.PHONY: crash all build $(PROGRAMS) install demo test check unit arch bench fuzz man completions deps clean
 
 all: build
 
@@ -52,6 +53,10 @@ demo: build
 
 test: check
 	hack/e2e.sh
+
+# Every kill point, those of test/crash/known-gaps.txt too.
+crash:
+	$(GO) test -count=1 -timeout 60m ./test/crash
 
 check: build unit
 	test -z "$$(gofmt -l $(GOFILES) | tee /dev/stderr)"
