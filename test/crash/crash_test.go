@@ -187,8 +187,29 @@ func (s *site) inspect(when string) {
 // payload is what victims run; no other process has these arguments.
 const payload = "sleep 27182"
 
-// noStrayPayload: a payload that no command shows is the worst leak.
+// noStrayPayload: a payload that no command shows is the worst leak. A start
+// that was under way may have come to its end since ps looked, so ps is asked
+// again before it is blamed.
 func (s *site) noStrayPayload(running map[int]bool) {
+	s.t.Helper()
+	for tries := 0; ; tries++ {
+		stray := s.strayPayload(running)
+		if stray == "" {
+			return
+		}
+		if tries == 5 {
+			s.t.Errorf("%s runs, but ps does not say so", stray)
+			return
+		}
+		time.Sleep(200 * time.Millisecond)
+		for _, c := range s.ps() {
+			running[c.Pid] = true
+		}
+	}
+}
+
+// strayPayload is a payload that is not among running, "" when there is none.
+func (s *site) strayPayload(running map[int]bool) string {
 	s.t.Helper()
 	processes, err := s.Processes(0)
 	if err != nil {
@@ -196,7 +217,8 @@ func (s *site) noStrayPayload(running map[int]bool) {
 	}
 	for _, p := range processes {
 		if p.Args == payload && !running[p.PID] {
-			s.t.Errorf("%s runs, but ps does not say so", p)
+			return p.String()
 		}
 	}
+	return ""
 }
