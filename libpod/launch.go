@@ -47,12 +47,14 @@ func (c *Container) launch(ctx context.Context, opts StartOptions) (conn *client
 		}
 	}
 	defer func() {
-		if err != nil {
+		if err != nil && !errors.Is(err, client.ErrGone) {
 			net.abort()
-			// A monitor that took the network over may have died since.
+			// A monitor that took the network over may not be through with it.
 			_ = netns.Stop(filepath.Join(c.RunDir(), monitor.PastaPID)) // the start's own error says more
 			os.RemoveAll(c.RunDir())
 		}
+		// A monitor that died may have left a process: what the directory knows
+		// is needed by whoever adopts it, which is the next command.
 	}()
 	if err := c.useVolumes(ctx); err != nil {
 		return nil, fmt.Errorf("cannot start container %s: %w", c.Name, err)

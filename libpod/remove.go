@@ -95,6 +95,7 @@ func (c *Container) erase(ctx context.Context) error {
 			return fmt.Errorf("cannot remove the layer of container %s: %w", c.Name, err)
 		}
 	}
+	c.forgetRun(ctx)
 	if err := netns.Stop(filepath.Join(c.RunDir(), monitor.PastaPID)); err != nil {
 		return err
 	}

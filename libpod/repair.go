@@ -84,6 +84,23 @@ func (c *Container) Repair(ctx context.Context) (*State, error) {
 	return st, nil
 }
 
+// forgetRun makes the OCI runtime forget a container that has no monitor, and
+// end what is left of it. It knows nothing of most, which costs one look.
+func (c *Container) forgetRun(ctx context.Context) {
+	r, err := c.rt.OCI()
+	if err != nil {
+		return
+	}
+	state := filepath.Join(r.Root, c.ID)
+	if _, err := os.Lstat(state); err != nil {
+		return
+	}
+	_ = besideCgroups(r, func() error {
+		return r.Run(ctx, c.ownsCgroup(), "delete", "--force", c.ID) // fails for what a killed runtime had only begun
+	})
+	_ = os.RemoveAll(state)
+}
+
 // clean does what a killed monitor could not: end what is left of the
 // container, and write down that it ended. The caller holds its lock.
 func (c *Container) clean(ctx context.Context, st *State) error {
@@ -99,11 +116,7 @@ func (c *Container) clean(ctx context.Context, st *State) error {
 		if err := netns.Stop(filepath.Join(c.RunDir(), monitor.PastaPID)); err != nil {
 			return err
 		}
-		if r, err := c.rt.OCI(); err == nil {
-			_ = besideCgroups(r, func() error {
-				return r.Run(ctx, c.ownsCgroup(), "delete", "--force", c.ID) // fails when it does not know the container: fine
-			})
-		}
+		c.forgetRun(ctx)
 	}
 	if err := os.RemoveAll(c.RunDir()); err != nil {
 		return err

@@ -103,7 +103,9 @@ func (s *supervisor) resume(old *Record) {
 	s.knowHelper()
 	s.run.cgroup = openCgroup(s, old.PID)
 	s.reopenStreams(old.PID)
-	if s.waitsForStart(old.PID) && !s.cfg.Start {
+	// One that was told to start may not have got to its execve yet.
+	told := s.cfg.Start || old.State == StateRunning || old.State == StateStopping
+	if !told && s.waitsForStart(old.PID) {
 		s.setState(created)
 		s.tellPID(MsgCreated)
 	} else {

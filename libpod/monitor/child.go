@@ -1,6 +1,8 @@
 package monitor
 
 import (
+	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -109,6 +111,23 @@ func (s *supervisor) reaped(pid int, ws unix.WaitStatus) {
 			s.children = append(s.children[:i], s.children[i+1:]...)
 			c.done(ws)
 			return
+		}
+	}
+}
+
+// killStrays kills the children that we did not fork: a runtime that was
+// killed has left them to us, their reaper.
+func (s *supervisor) killStrays() {
+	lists, err := filepath.Glob("/proc/self/task/*/children")
+	if err != nil {
+		return
+	}
+	for _, list := range lists {
+		for _, word := range strings.Fields(readText(list)) {
+			pid, err := strconv.Atoi(word)
+			if err == nil && !slices.ContainsFunc(s.children, func(c child) bool { return c.pid == pid }) {
+				_ = unix.Kill(pid, unix.SIGKILL) // gone is as good
+			}
 		}
 	}
 }

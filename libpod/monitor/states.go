@@ -221,6 +221,7 @@ func (s *supervisor) fail(code int, text string) {
 		s.rec.Finished = time.Now().UnixNano()
 	}
 	s.tell(MsgFailed, append([]byte{byte(code)}, trimTo(text, MaxPayload-1)...))
+	s.killStrays()
 	s.closeStreams()
 	s.endRun()
 }
@@ -279,6 +280,12 @@ func (s *supervisor) forgetFiles() bool {
 // deleteDone follows when the runtime has forgotten the run. A runtime that
 // fails here has forgotten it before, with its own directory wiped perhaps.
 func (s *supervisor) deleteDone(unix.WaitStatus) {
+	if s.run.failed {
+		s.killStrays() // again: those of killed strays have come to us since
+		if s.cfg.RuntimeState != "" {
+			_ = os.RemoveAll(s.cfg.RuntimeState) // a runtime that was killed has begun what its delete does not know
+		}
+	}
 	if s.rec.State == StateRestarting && !s.stop.asked {
 		s.backOff()
 		return

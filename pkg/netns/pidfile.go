@@ -78,7 +78,10 @@ func Stop(pidFile string) error {
 	} else {
 		killStray(pidFile)
 	}
-	return os.Remove(pidFile)
+	if err := os.Remove(pidFile); err != nil && !errors.Is(err, os.ErrNotExist) { // somebody else may be at it
+		return fmt.Errorf("cannot forget the network helper: %w", err)
+	}
+	return nil
 }
 
 // Sweep ends the helpers of starts that were killed before a container could

@@ -119,14 +119,12 @@ func everyStep(t *testing.T, name string, op operation, kill func(s *site, calls
 }
 
 // inject makes strace kill whoever, of a program and its children, is the
-// first thread to make the n-th call. The tracer is a grandchild (-D), so that
-// the program keeps its pid and parent, and nobody waits for what it leaves
-// running.
-func (s *site) inject(calls string, n int) []string {
-	return []string{
-		"strace", "-D", "-f", "-qqq", "-o", s.trace(), "-e", "trace=" + calls,
+// first thread to make the n-th call.
+func (s *site) inject(calls string, n int, more ...string) []string {
+	return append([]string{
+		"strace", "-f", "-qqq", "-o", s.trace(), "-e", "trace=" + calls,
 		"-e", "inject=" + calls + ":signal=KILL:when=" + strconv.Itoa(n),
-	}
+	}, more...)
 }
 
 func (s *site) trace() string { return filepath.Join(s.Home, "trace") }
@@ -137,7 +135,9 @@ func (s *site) killCommand(calls string, n int, op operation) {
 	if len(op.prepare) > 0 {
 		s.must(op.prepare...)
 	}
-	s.run(append(append(s.inject(calls, n), "carob"), op.argv...)...)
+	// -D: the tracer is a grandchild, so that nobody waits for what carob leaves
+	// running.
+	s.run(append(s.inject(calls, n, "-D", "carob"), op.argv...)...)
 }
 
 // killHelper runs the operation with a carob whose monitor or OCI runtime is
@@ -147,7 +147,7 @@ func (s *site) killHelper(helper, calls string, n int, op operation) {
 	if err := os.RemoveAll(s.trace()); err != nil {
 		s.t.Fatal(err)
 	}
-	carob := s.wrappedCarob(helper, s.inject(calls, n))
+	carob := s.wrappedCarob(helper, func(pid string) string { return strings.Join(s.inject(calls, n, "-p", pid), " ") })
 	if len(op.prepare) > 0 {
 		s.run(append(carob, op.prepare...)...)
 	}
@@ -156,7 +156,7 @@ func (s *site) killHelper(helper, calls string, n int, op operation) {
 
 // wrappedCarob installs carob anew with a helper that runs under strace, and
 // returns its command line.
-func (s *site) wrappedCarob(helper string, strace []string) []string {
+func (s *site) wrappedCarob(helper string, strace func(pid string) string) []string {
 	s.t.Helper()
 	prefix := filepath.Join(s.Home, "wrapped")
 	if _, err := os.Stat(prefix); err != nil {
@@ -170,7 +170,14 @@ func (s *site) wrappedCarob(helper string, strace []string) []string {
 		real, file = "/usr/bin/crun", filepath.Join(prefix, "crun")
 		carob = append(carob, "--runtime", file)
 	}
-	script := "#!/bin/sh\nexec " + strings.Join(strace, " ") + " " + real + " \"$@\"\n"
+	// The tracer has none of the helper's descriptors: it would hold sockets and
+	// locks that the helper's death must free. Nor is it the helper's child.
+	script := "#!/bin/sh\n" +
+		"(" + strace("$$") + " </dev/null >/dev/null 2>&1 3>&- 4>&- 5>&- 6>&- 7>&- 8>&- 9>&- &)\n" +
+		"until [ \"$tracer\" ] && [ \"$tracer\" != 0 ]; do\n" +
+		"	while read -r key value; do [ \"$key\" != TracerPid: ] || tracer=$value; done </proc/$$/status\n" +
+		"done\n" +
+		"exec " + real + " \"$@\"\n"
 	if err := os.WriteFile(file+".new", []byte(script), 0o755); err != nil {
 		s.t.Fatal(err)
 	}

@@ -197,8 +197,11 @@ func (p *Place) fileLeaks() (leaks []string) {
 		leaks = append(leaks, "container in the storage: "+id)
 	}
 	known := map[string]bool{}
-	for _, id := range p.ids("overlay-layers/layers.json") {
-		known[id] = true
+	// Layers of --rm containers have a list of their own.
+	for _, list := range []string{"overlay-layers/layers.json", "overlay-layers/volatile-layers.json"} {
+		for _, id := range p.ids(list) {
+			known[id] = true
+		}
 	}
 	entries, _ := os.ReadDir(filepath.Join(p.Storage(), "overlay")) // no storage, no layers
 	for _, e := range entries {
