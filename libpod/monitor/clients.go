@@ -106,7 +106,9 @@ func (c *client) receive() bool {
 	if err == unix.EAGAIN {
 		return false
 	}
-	if err == unix.EINTR {
+	// ECONNRESET comes once, from a client that left without reading all it was
+	// sent; what it said before that is still to be had.
+	if err == unix.EINTR || err == unix.ECONNRESET {
 		return true
 	}
 	if err != nil || n <= 0 {

@@ -127,7 +127,12 @@ func (c *Conn) Send(kind monitor.Kind, payload []byte) error {
 func (c *Conn) Recv() (monitor.Kind, []byte, error) {
 	for {
 		n, err := c.f.Read(c.buf)
-		if errors.Is(err, io.EOF) || errors.Is(err, syscall.ECONNRESET) {
+		// A monitor that left without reading all it was sent: the kernel says so
+		// once, before it hands out what the monitor said last.
+		if errors.Is(err, syscall.ECONNRESET) {
+			continue
+		}
+		if errors.Is(err, io.EOF) {
 			c.stopSending()
 			return 0, nil, ErrGone
 		}

@@ -111,3 +111,24 @@ func TestDialNobody(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// A monitor that ends while stdin is still on its way to it resets the
+// connection; its last words come all the same.
+func TestLastWordsComeAfterAReset(t *testing.T) {
+	c, far := pair(t)
+	if err := c.Send(monitor.MsgStdin, []byte("never read")); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := unix.Write(far, []byte{byte(monitor.MsgCleaned)}); err != nil {
+		t.Fatal(err)
+	}
+	if err := unix.Close(far); err != nil {
+		t.Fatal(err)
+	}
+	if kind, _, err := c.Recv(); err != nil || kind != monitor.MsgCleaned {
+		t.Errorf("got %q, %v", kind, err)
+	}
+	if _, _, err := c.Recv(); !errors.Is(err, ErrGone) {
+		t.Errorf("after the last words: %v", err)
+	}
+}
