@@ -51,7 +51,10 @@ install: build
 demo: build
 	hack/demo.sh
 
-test: check
+# The host first: unit tests, too, want crun and busybox and skip without them.
+test:
+	hack/setup-host.sh
+	$(MAKE) check
 	hack/e2e.sh
 
 # Every kill point, those of test/crash/known-gaps.txt too.
