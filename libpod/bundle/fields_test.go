@@ -28,6 +28,8 @@ func elsewhere() map[string]string {
 		"CIDFile": "create writes it", "PIDFile": "the monitor writes it", "MonitorPIDFile": "the monitor writes it",
 		"Restart.Policy": "the monitor restarts", "Restart.Max": "the monitor restarts",
 		"Health": "the monitor runs it", "Startup": "the monitor runs it",
+		"Probes": "the monitor asks", "Hooks": "the monitor runs them",
+		"Infra": "start makes a sandbox of it", "InitType": "pod start runs it first",
 
 		"Process.HostUsers": "Files.Passwd",
 		"Process.Stdin":     "the monitor keeps it open", "Process.Timezone": "Files.Localtime",

@@ -22,8 +22,10 @@ type Container struct {
 	ImageName string  `json:"image_name,omitempty"`
 	Rootfs    *Rootfs `json:"rootfs,omitempty"`
 
-	Pod         string            `json:"pod,omitempty"`      // pod ID
-	Requires    []string          `json:"requires,omitempty"` // container IDs that must run first
+	Pod         string            `json:"pod,omitempty"`       // pod ID
+	Infra       bool              `json:"infra,omitempty"`     // it is its pod's infra container
+	InitType    string            `json:"init_type,omitempty"` // init containers of a pod: always or once
+	Requires    []string          `json:"requires,omitempty"`  // container IDs that must run first
 	Labels      map[string]string `json:"labels,omitempty"`
 	Annotations map[string]string `json:"annotations,omitempty"`
 	Remove      bool              `json:"remove,omitempty"` // --rm
@@ -42,6 +44,8 @@ type Container struct {
 	Restart   Restart   `json:"restart"`
 	Health    *Health   `json:"health,omitempty"`
 	Startup   *Health   `json:"startup_health,omitempty"`
+	Probes    *Probes   `json:"probes,omitempty"`
+	Hooks     *Hooks    `json:"hooks,omitempty"`
 }
 
 // Rootfs is a directory that serves as root file system instead of an image.
