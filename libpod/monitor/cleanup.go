@@ -115,26 +115,48 @@ func (s *supervisor) rootfsMounted() bool {
 	return s.cfg.Rootfs == "" || len(mountPoints(readText("/proc/self/mountinfo"), s.cfg.Rootfs)) > 0
 }
 
-// leaveBehind starts what is to follow the monitor's end as a program of its
-// own: Config.Again for a restart that this monitor could not do, or
-// Config.Cleanup for a container to be removed that no client has removed.
+// leaveBehind starts what is to follow the monitor's end: Config.Again for a
+// restart that this monitor could not do, or Config.Cleanup for a container to
+// be removed that no client has removed, and Config.AtEnd behind that.
 func (s *supervisor) leaveBehind() {
-	var argv []string
-	switch {
-	case s.handOver:
-		argv = s.cfg.Again
-	case s.cfg.Remove && !s.removed:
-		argv = s.cfg.Cleanup
-	}
-	if len(argv) == 0 {
+	if s.handOver {
+		s.launch(s.cfg.Again)
+		s.over = true
 		return
+	}
+	if s.cfg.Remove && !s.removed {
+		if pid := s.launch(s.cfg.Cleanup); pid > 0 && len(s.cfg.AtEnd) > 0 {
+			s.hangUp()
+			s.children = append(s.children, child{pid, func(unix.WaitStatus) { s.lastWord() }})
+			return
+		}
+	}
+	s.lastWord()
+}
+
+// lastWord runs Config.AtEnd and ends the monitor.
+func (s *supervisor) lastWord() {
+	s.launch(s.cfg.AtEnd)
+	s.over = true
+}
+
+// launch starts argv, if there is one, as a program of its own, and returns
+// its pid, 0 when there is none.
+func (s *supervisor) launch(argv []string) int {
+	if len(argv) == 0 {
+		return 0
 	}
 	null, err := openNull()
 	if err != nil {
-		return
+		return 0
 	}
+	defer unix.Close(int(null))
 	s.unprotectFromOOM()
-	_, _ = syscall.ForkExec(argv[0], argv, &syscall.ProcAttr{
+	pid, err := syscall.ForkExec(argv[0], argv, &syscall.ProcAttr{
 		Dir: "/", Env: s.childEnv(), Files: []uintptr{null, null, null}, Sys: &syscall.SysProcAttr{Setsid: true},
 	})
+	if err != nil {
+		return 0
+	}
+	return pid
 }

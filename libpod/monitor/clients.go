@@ -375,7 +375,7 @@ func (s *supervisor) attachedTo(streams byte) bool {
 // promised to remove the container has done so or hung up, and all clients
 // have heard everything.
 func (s *supervisor) leaveIfDone() {
-	if s.state != ended || s.over {
+	if s.state != ended || s.leaving {
 		return
 	}
 	for _, c := range s.clients {
@@ -383,7 +383,7 @@ func (s *supervisor) leaveIfDone() {
 			return
 		}
 	}
-	s.over = true
+	s.leaving = true
 	s.leaveBehind()
 }
 
@@ -393,5 +393,12 @@ func (s *supervisor) stopLingering() {
 		if c := s.clients[i]; len(c.queue) > 0 {
 			c.drop()
 		}
+	}
+}
+
+// hangUp leaves all clients.
+func (s *supervisor) hangUp() {
+	for len(s.clients) > 0 {
+		s.clients[len(s.clients)-1].drop()
 	}
 }

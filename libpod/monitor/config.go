@@ -79,6 +79,11 @@ type Config struct {
 	Remove  bool     `json:"remove,omitempty"`
 	Cleanup []string `json:"cleanup,omitempty"` // argv, run with RuntimeEnv added to the environment
 
+	// AtEnd is an argv that is run, with RuntimeEnv added to the environment,
+	// once the final end is over: the record is unlocked and, with Remove, the
+	// container removed.
+	AtEnd []string `json:"at_end,omitempty"`
+
 	// Again is the argv that starts the container again. It is run when the
 	// restart policy wants that of a monitor which has adopted the container
 	// and was not given the mounted Rootfs.

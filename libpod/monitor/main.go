@@ -48,6 +48,7 @@ type supervisor struct {
 	loop
 	dir      string
 	adopting bool
+	leaving  bool // only what leaveBehind has started is waited for
 	over     bool // nothing is left to do
 
 	cfg Config

@@ -438,6 +438,82 @@ func TestRemoveIsLeftToTheClaimantOrToCleanup(t *testing.T) {
 	}
 }
 
+// TestAtEndFollowsTheRemoval has AtEnd write down whether the one who removes
+// was through, and whether the record was still locked.
+func TestAtEndFollowsTheRemoval(t *testing.T) {
+	for _, how := range []string{"kept", "claimed", "cleanup", "hung up"} {
+		b := newBox(t, "true")
+		removed, said := b.path("removed"), b.path("said")
+		b.cfg.Remove = how != "kept"
+		b.cfg.Cleanup = []string{"/bin/sh", "-c", "sleep 0.3; echo cleanup > " + removed}
+		b.cfg.AtEnd = []string{"/bin/sh", "-c", "cat " + removed + " >> " + said + "; echo $EXTRA >> " + said}
+		b.cfg.RuntimeEnv = []string{"EXTRA=word"}
+		b.opts.ClaimRemove = how == "claimed" || how == "hung up"
+		c := b.spawn()
+		must(t, c.WaitCleaned())
+		want := "cleanup\nword\n"
+		switch how {
+		case "kept":
+			want = "word\n"
+		case "claimed":
+			time.Sleep(200 * time.Millisecond)
+			must(t, os.WriteFile(removed, []byte("client\n"), 0o600))
+			must(t, c.Removed())
+			want = "client\nword\n"
+		case "hung up":
+			c.Close()
+		}
+		if _, err := unix.Wait4(b.pid, nil, 0, nil); err != nil { // the monitor has left: it says nothing more
+			t.Fatal(err)
+		}
+		if got := waitText(t, said, "word\n"); got != want {
+			t.Errorf("%s: %q, want %q", how, got, want)
+		}
+	}
+}
+
+// waitText waits until a file ends with end, and a moment for what must not
+// come behind it.
+func waitText(t *testing.T, path, end string) string {
+	t.Helper()
+	for range 500 {
+		if data, _ := os.ReadFile(path); strings.HasSuffix(string(data), end) {
+			time.Sleep(50 * time.Millisecond)
+			data, _ = os.ReadFile(path)
+			return string(data)
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	t.Fatalf("%s does not come to hold %q", path, end)
+	return ""
+}
+
+func TestAtEndWaitsForTheFinalEnd(t *testing.T) {
+	b := newBox(t, "sh", "-c", "exit 3")
+	said := b.path("said")
+	b.cfg.RestartPolicy, b.cfg.RestartMax = "on-failure", 2
+	b.cfg.AtEnd = []string{"/bin/sh", "-c", "grep -c died " + b.cfg.Events + " >> " + said}
+	must(t, b.spawn().WaitCleaned())
+	if got := waitText(t, said, "\n"); got != "3\n" {
+		t.Errorf("%q", got)
+	}
+}
+
+func TestAtEndIsRunByAnAdoptingMonitor(t *testing.T) {
+	b := newBox(t, "sleep", "100")
+	said := b.path("said")
+	b.cfg.AtEnd = []string{"/bin/sh", "-c", "echo word >> " + said}
+	_, err := b.spawn().WaitStarted()
+	must(t, err)
+	b.killMonitor()
+	c := b.adopt()
+	must(t, c.Stop(unix.SIGKILL, 0))
+	must(t, c.WaitCleaned())
+	if got := waitText(t, said, "word\n"); got != "word\n" {
+		t.Errorf("%q", got)
+	}
+}
+
 func TestRunDirWipedIsMadeAgain(t *testing.T) {
 	b := newBox(t, "sh", "-c", "trap 'exit 4' TERM; while :; do sleep 0.05; done")
 	c := b.spawn()
