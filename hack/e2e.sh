@@ -4,11 +4,5 @@
 # unprivileged account.
 set -euo pipefail
 cd "$(dirname "$0")/.."
-gaps=$(grep -v '^#' test/crash/known-gaps.txt | cut -f1 | paste -sd'|')
-if [ -n "$gaps" ]; then
-	echo "skipped, see test/crash/known-gaps.txt:"
-	grep -v '^#' test/crash/known-gaps.txt | sed 's/^/  /'
-fi
 # One package after the other: two cores are not many, and some tests measure.
-go test -count=1 -p 1 -timeout 40m "$@" ./test/script ./test/compare
-go test -count=1 -timeout 40m ${gaps:+-skip "$gaps"} "$@" ./test/crash
+go test -count=1 -p 1 -timeout 40m "$@" ./test/script ./test/compare ./test/crash

@@ -69,9 +69,9 @@ func (c *Container) Exec(ctx context.Context, o *ExecOptions) (*Executed, error)
 		return nil, withHint(&execError{"cannot exec in container " + c.Name + ": it is " + st.Status +
 			": can only create exec sessions on running containers"}, "carob start "+c.Name)
 	}
-	x := &execution{c: c, o: o, id: newID()}
+	x := &execution{c: c, o: o, id: newID(), of: st}
 	defer x.close()
-	if err := x.prepare(st.PID); err != nil {
+	if err := x.prepare(); err != nil {
 		return nil, err
 	}
 	c.rt.event(c, "exec", map[string]string{"execID": x.id})
@@ -83,6 +83,7 @@ type execution struct {
 	c    *Container
 	o    *ExecOptions
 	id   string
+	of   *State // of the container when all began
 	oci  *oci.Runtime
 	cmd  *exec.Cmd
 	log  *os.File // what the runtime complains of
@@ -98,12 +99,12 @@ func (x *execution) close() {
 
 // prepare makes the runtime's command. The description of the process and the
 // runtime's log are in memory: nothing needs to be removed after a kill.
-func (x *execution) prepare(pid int) error {
+func (x *execution) prepare() error {
 	var err error
 	if x.oci, err = x.c.rt.OCI(); err != nil {
 		return err
 	}
-	body, err := x.process(pid)
+	body, err := x.process(x.of.PID)
 	if err != nil {
 		return err
 	}
@@ -210,6 +211,10 @@ func (x *execution) start() error {
 	return besideCgroups(x.oci, x.cmd.Start)
 }
 
+// wordless is how crun exits, without a word, when the process was killed, as
+// all others of a container that ends, before it had become the user's.
+const wordless = 255
+
 // outcome tells the process's exit code from the runtime's failures.
 func (x *execution) outcome(err error) (*Executed, error) {
 	var exit *exec.ExitError
@@ -221,6 +226,10 @@ func (x *execution) outcome(err error) (*Executed, error) {
 		if failed, text := monitor.RuntimeError(x.oci.Name, x.logPath()); text != "" {
 			return nil, &client.Failed{Code: failed, Text: text}
 		}
+	}
+	if code == wordless && startTime(x.of.PID) != x.of.PIDStart {
+		return nil, &client.Failed{Code: 128 + int(syscall.SIGKILL),
+			Text: "cannot exec in container " + x.c.Name + ": it ended before the process had begun"}
 	}
 	x.c.rt.event(x.c, "exec_died", map[string]string{"execID": x.id, "exitCode": strconv.Itoa(code)})
 	return &Executed{ID: x.id, Code: code}, nil

@@ -1,6 +1,8 @@
 package image
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 
@@ -117,7 +119,7 @@ func (s *Store) CreateContainer(id, name, imageID string, o ContainerOptions) (*
 	} else {
 		co.LabelOpts = []string{"disable"}
 	}
-	c, err := s.store.CreateContainer(id, names, imageID, "", o.Metadata, co)
+	c, err := s.store.CreateContainer(id, names, imageID, layerID(id), o.Metadata, co)
 	if errors.Is(err, storage.ErrDuplicateName) || errors.Is(err, storage.ErrDuplicateID) {
 		return nil, fmt.Errorf("cannot create the layer of container %s: %w by a container of another program", name, ErrNameInUse)
 	}
@@ -159,11 +161,26 @@ func fromStorage(c *storage.Container) *Container {
 	}}
 }
 
-// DeleteContainer removes a container's layer and record. One that is not
-// there is no error.
+// layerID is that of a container's writable layer. It follows from the
+// container's own ID, which it must not be: the store looks both up by ID.
+// The store makes the layer before the record that names it; what a kill
+// between the two leaves is found through this. "": the store chooses both.
+func layerID(containerID string) string {
+	if containerID == "" {
+		return ""
+	}
+	sum := sha256.Sum256([]byte("layer of container " + containerID))
+	return hex.EncodeToString(sum[:])
+}
+
+// DeleteContainer removes a container's layer and record. What is not there
+// is no error.
 func (s *Store) DeleteContainer(id string) error {
 	err := s.store.DeleteContainer(id)
-	if err == nil || errors.Is(err, storage.ErrNotAContainer) || errors.Is(err, storage.ErrContainerUnknown) {
+	if errors.Is(err, storage.ErrNotAContainer) || errors.Is(err, storage.ErrContainerUnknown) {
+		err = s.store.DeleteLayer(layerID(id))
+	}
+	if err == nil || errors.Is(err, storage.ErrNotALayer) || errors.Is(err, storage.ErrLayerUnknown) {
 		return nil
 	}
 	return fmt.Errorf("cannot remove the layer of container %s: %w", id, err)

@@ -176,6 +176,29 @@ func TestContainerLayerIsMountedInAPrivateNamespace(t *testing.T) {
 	}
 }
 
+// A create that was killed between the layer and the record that names it.
+func TestLayerWithoutItsContainerIsFound(t *testing.T) {
+	s := testStore(t, "overlay")
+	img := addImage(t, s, "hello", "docker.io/library/a:latest")
+	const id = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
+	c, err := s.CreateContainer(id, "one", img.ID, ContainerOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.DeleteContainer(id); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.store.CreateLayer(c.LayerID, img.TopLayer, nil, "", true, nil); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.DeleteContainer(id); err != nil {
+		t.Fatal(err)
+	}
+	if s.store.Exists(c.LayerID) {
+		t.Error("the layer is still there")
+	}
+}
+
 func mountPrivately(s *Store, c *Container) error {
 	if err := unix.Unshare(unix.CLONE_NEWNS | unix.CLONE_FS); err != nil {
 		return err

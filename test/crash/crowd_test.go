@@ -72,7 +72,8 @@ func Test30OnOneContainer(t *testing.T) {
 		{"inspect", "victim"}, {"ps", "-a"}, {"kill", "victim"}, {"logs", "victim"}, {"pause", "victim"}, {"unpause", "victim"},
 	}
 	for i, r := range s.crowd(30, func(i int) []string { return kinds[i%len(kinds)] }) {
-		if r.code != 0 && strings.TrimSpace(r.stderr) == "" {
+		killed := kinds[i%len(kinds)][0] == "exec" && r.code == 137 // with the container
+		if r.code != 0 && !killed && strings.TrimSpace(r.stderr) == "" {
 			t.Errorf("%s: exit code %d and no word", strings.Join(kinds[i%len(kinds)], " "), r.code)
 		}
 		if strings.Contains(r.stderr, "locked") || strings.Contains(r.stderr, "panic") {

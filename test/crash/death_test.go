@@ -72,6 +72,25 @@ func TestMonitorAndContainerDie(t *testing.T) {
 	s.inspect("monitor and container killed")
 }
 
+// TestContainerEndsUnderExec: crun says nothing and 255 when the process was
+// killed, with all others of its container, before it had become the user's.
+func TestContainerEndsUnderExec(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, "exec-end")
+	s.runVictim("--network=none")
+	pid := strconv.Itoa(s.pid("victim", "State.Pid"))
+	crun := filepath.Join(s.Home, "crun")
+	script := "#!/bin/sh\nkill -9 " + pid + "\nwhile [ -e /proc/" + pid + " ]; do sleep 0.01; done\nexit 255\n"
+	if err := os.WriteFile(crun, []byte(script), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	r := s.carob("--runtime", crun, "exec", "victim", "true")
+	if r.code != 137 || !strings.Contains(r.stderr, "cannot exec in container victim: it ended") {
+		t.Errorf("exit code %d: %q", r.code, r.stderr)
+	}
+	s.inspect("a container ended while exec entered it")
+}
+
 func TestKeeperDies(t *testing.T) {
 	t.Parallel()
 	s := newSite(t, "keeper")

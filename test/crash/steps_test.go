@@ -8,6 +8,8 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+
+	"github.com/carob-containers/carob/test/rig"
 )
 
 // steps are the syscalls worth dying at: each changes something that another
@@ -20,9 +22,9 @@ func steps() []string {
 }
 
 // depth is how many occurrences of a step in one thread are tried;
-// CAROB_CRASH_DEPTH says otherwise.
+// rig.EnvDepth says otherwise.
 func depth() int {
-	if n, err := strconv.Atoi(os.Getenv("CAROB_CRASH_DEPTH")); err == nil {
+	if n, err := strconv.Atoi(os.Getenv(rig.EnvDepth)); err == nil {
 		return n
 	}
 	return 3

@@ -2,7 +2,6 @@ package rig
 
 import (
 	"bytes"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -136,7 +135,7 @@ func (p *Place) Leaks(keeper int) (leaks []string) {
 			leaks = append(leaks, "mount "+m)
 		}
 	}
-	return append(leaks, p.fileLeaks()...)
+	return append(append(leaks, p.fileLeaks()...), p.storageLeaks()...)
 }
 
 // processLeaks gives what is on its way out two seconds to be gone; the rest
@@ -180,49 +179,6 @@ func (p *Place) Processes(keeper int) ([]Process, error) {
 		}
 	}
 	return all, nil
-}
-
-// fileLeaks compares the storage's lists with its directories: containers and
-// layers that no list names are space nobody gets back.
-func (p *Place) fileLeaks() (leaks []string) {
-	for _, dir := range []string{
-		filepath.Join(p.Storage(), "carob/containers"), filepath.Join(p.Run, "carob/c"), filepath.Join(p.Run, "carob/oci"),
-	} {
-		entries, _ := os.ReadDir(dir) // not there is as good as empty
-		for _, e := range entries {
-			leaks = append(leaks, "file "+filepath.Join(dir, e.Name()))
-		}
-	}
-	for _, id := range p.ids("overlay-containers/containers.json") {
-		leaks = append(leaks, "container in the storage: "+id)
-	}
-	known := map[string]bool{}
-	// Layers of --rm containers have a list of their own.
-	for _, list := range []string{"overlay-layers/layers.json", "overlay-layers/volatile-layers.json"} {
-		for _, id := range p.ids(list) {
-			known[id] = true
-		}
-	}
-	entries, _ := os.ReadDir(filepath.Join(p.Storage(), "overlay")) // no storage, no layers
-	for _, e := range entries {
-		if len(e.Name()) == 64 && !known[e.Name()] {
-			leaks = append(leaks, "layer that no list names: "+e.Name())
-		}
-	}
-	return leaks
-}
-
-// ids are those in one of containers/storage's lists; none where there is no
-// such list.
-func (p *Place) ids(list string) (ids []string) {
-	var rows []struct{ ID string }
-	if b, err := os.ReadFile(filepath.Join(p.Storage(), list)); err == nil {
-		_ = json.Unmarshal(b, &rows)
-	}
-	for _, row := range rows {
-		ids = append(ids, row.ID)
-	}
-	return ids
 }
 
 // removeAsSubordinate removes what subordinate ids may own part of.

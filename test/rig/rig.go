@@ -60,6 +60,9 @@ const (
 	envView = "CAROB_RIG_VIEW"
 )
 
+// EnvDepth is how thorough test/crash is; the copy gets it handed on.
+const EnvDepth = "CAROB_CRASH_DEPTH"
+
 // Run prepares the host and calls body as the account, once for every view.
 // It returns an exit code: the body's, or 1 with a message on stderr.
 func Run(views []View, body func(*Host) int) int {
@@ -153,7 +156,7 @@ func throughSudo() (int, error) {
 	if err != nil {
 		return 1, err
 	}
-	args := append([]string{"-n", "--preserve-env=PATH,CAROB_TEST_USER,CAROB_TEST_CACHE", self}, os.Args[1:]...)
+	args := append([]string{"-n", "--preserve-env=PATH,CAROB_TEST_USER,CAROB_TEST_CACHE," + EnvDepth, self}, os.Args[1:]...)
 	return exitCode(passThrough(exec.Command("sudo", args...)).Run())
 }
 
@@ -240,6 +243,7 @@ func startCopy(root string, view View, account *user.User) (int, error) {
 			":/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
 		"LANG=C.UTF-8",
 		"TERM=xterm",
+		EnvDepth + "=" + os.Getenv(EnvDepth),
 	}
 	ask, questions, err := os.Pipe()
 	if err != nil {
