@@ -84,11 +84,22 @@ func imageNamed(name, v string) bool {
 	return name == v || short == v || bare == v || strings.TrimSuffix(name, ":latest") == v
 }
 
+// eventLogger is file or none.
+func (rt *Runtime) eventLogger() string {
+	if rt.opts.NoEvents {
+		return "none"
+	}
+	return "file"
+}
+
 // Events calls each for the events wanted, oldest first.
 func (rt *Runtime) Events(ctx context.Context, o EventOptions, each func(*Event) error) error {
 	filters, err := parseEventFilters(o.Filters)
 	if err != nil {
 		return err
+	}
+	if rt.opts.NoEvents {
+		return withHint(errors.New("cannot read events: with events_logger \"none\" there are none"), "set events_logger to \"file\" in containers.conf")
 	}
 	if o.Follow && !o.Until.IsZero() {
 		var cancel context.CancelFunc
@@ -99,12 +110,17 @@ func (rt *Runtime) Events(ctx context.Context, o EventOptions, each func(*Event)
 	if err != nil {
 		return fmt.Errorf("cannot read the events: %w", err)
 	}
-	// The file is followed as logs are; events are not rotated.
+	// The file is followed as logs are, and rotated as they are.
 	files := &logFiles{path: rt.dirs.Events(), list: []*os.File{f}, watch: -1}
-	defer files.close()
+	defer func() { files.close() }()
 	if o.OnlyNew {
 		if _, err := f.Seek(0, io.SeekEnd); err != nil {
 			return err
+		}
+	} else {
+		f.Close()
+		if files, err = openLogFiles(rt.dirs.Events()); err != nil {
+			return fmt.Errorf("cannot read the events: %w", err)
 		}
 	}
 	return readEvents(ctx, files, &o, filters, each)

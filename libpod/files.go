@@ -115,9 +115,21 @@ func (l *launcher) hostsFile() (string, bool, error) {
 	}
 	text, err := netns.Hosts(netns.HostsInput{
 		Base: base, Kind: l.net.kind, Hostname: l.in.Hostname, Name: l.c.Name,
-		Add: l.c.Network.AddHosts, OwnIPs: l.net.ownIPs(), HostIP: l.net.hostIP(),
+		Add: l.c.Network.AddHosts, OwnIPs: l.net.ownIPs(), HostIP: l.hostIP(),
 	})
 	return string(text), err == nil, err
+}
+
+// hostIP is where the container reaches the host, "" where it cannot.
+func (l *launcher) hostIP() string {
+	switch ip := l.c.Network.HostInternalIP; ip {
+	case "":
+		return l.net.hostIP()
+	case "none":
+		return ""
+	default:
+		return ip
+	}
 }
 
 func (l *launcher) resolvConf() (string, bool, error) {

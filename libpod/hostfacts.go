@@ -3,6 +3,7 @@ package libpod
 import (
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strconv"
 	"strings"
 
@@ -21,7 +22,7 @@ func (rt *Runtime) hostFacts(r *oci.Runtime, c *spec.Container) (bundle.Host, er
 	h := bundle.Host{
 		Rootless: rootless(), Runtime: r.Name, CgroupVersion: r.Cgroups.Version, CgroupReason: r.Cgroups.Reason,
 		Controllers: r.Cgroups.Controllers, OwnCgroup: r.Cgroups.Own, CgroupParent: r.Cgroups.Own,
-		Env: os.Environ(), Rlimits: rlimits(), OOMScoreAdj: oomScore(), InitPath: initProgram(c),
+		Env: os.Environ(), Rlimits: rlimits(), OOMScoreAdj: oomScore(), InitPath: rt.initProgram(c),
 	}
 	switch {
 	case c.Resources.Cgroups == "disabled":
@@ -104,12 +105,17 @@ func isMqueue(path string) bool {
 }
 
 // initProgram finds what --init runs as process 1.
-func initProgram(c *spec.Container) string {
+func (rt *Runtime) initProgram(c *spec.Container) string {
 	if !c.Process.Init {
 		return ""
 	}
 	if c.Process.InitPath != "" {
 		return c.Process.InitPath
+	}
+	for _, dir := range rt.opts.HelperDirs {
+		if p := filepath.Join(dir, "catatonit"); isProgram(p) {
+			return p
+		}
 	}
 	for _, p := range []string{"/usr/libexec/podman/catatonit", "/usr/libexec/catatonit/catatonit", "/usr/bin/catatonit"} {
 		if _, err := os.Stat(p); err == nil {
@@ -118,4 +124,9 @@ func initProgram(c *spec.Container) string {
 	}
 	p, _ := exec.LookPath("catatonit")
 	return p
+}
+
+func isProgram(path string) bool {
+	info, err := os.Stat(path)
+	return err == nil && info.Mode().IsRegular() && info.Mode()&0o111 != 0
 }

@@ -185,7 +185,7 @@ func (rt *Runtime) Info(ctx context.Context) (*Info, error) {
 
 func (rt *Runtime) hostInfo(ctx context.Context, h *HostInfo) error {
 	h.Arch, h.OS, h.CPUs = runtime.GOARCH, runtime.GOOS, runtime.NumCPU()
-	h.EventLogger, h.LogDriver, h.NetworkBackend, h.Linkmode = "file", "k8s-file", netPasta, "dynamic"
+	h.EventLogger, h.LogDriver, h.NetworkBackend, h.Linkmode = rt.eventLogger(), "k8s-file", netPasta, "dynamic"
 	h.Conmon = ProgramInfo{Package: "carob", Path: rt.opts.Monitor, Version: "carob-monitor"}
 	h.CgroupControllers = []string{}
 	if r, err := rt.OCI(); err == nil {

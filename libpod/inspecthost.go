@@ -26,7 +26,7 @@ func (i *inspector) hostConfig() {
 	o.DNS, o.DNSOptions, o.DNSSearch = some(n.DNS), some(n.DNSOptions), some(n.DNSSearch)
 	o.ExtraHosts, o.GroupAdd = some(n.AddHosts), some(c.Process.Groups)
 	o.Privileged, o.PublishAllPorts, o.ReadonlyRootfs = c.Security.Privileged, n.PublishAll, c.Mounts.ReadOnly
-	o.SecurityOpt = i.securityOptions()
+	o.Init, o.SecurityOpt = c.Process.Init, i.securityOptions()
 	o.Runtime, o.Isolation = "oci", ""
 	o.Devices = []InspectedDevice{}
 	for _, word := range c.Mounts.Devices {

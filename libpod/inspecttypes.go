@@ -198,6 +198,7 @@ type InspectedHostConfig struct {
 	Privileged           bool
 	PublishAllPorts      bool
 	ReadonlyRootfs       bool
+	Init                 bool `json:",omitempty"`
 	SecurityOpt          []string
 	Tmpfs                map[string]string
 	UTSMode              string

@@ -17,8 +17,10 @@ import (
 	"github.com/carob-containers/carob/libpod/monitor"
 	"github.com/carob-containers/carob/libpod/monitor/client"
 	"github.com/carob-containers/carob/libpod/oci"
+	"github.com/carob-containers/carob/libpod/spec"
 	"github.com/carob-containers/carob/libpod/store"
 	"github.com/carob-containers/carob/pkg/netns"
+	"github.com/carob-containers/carob/pkg/ocihooks"
 	"github.com/carob-containers/carob/pkg/rootfs"
 )
 
@@ -152,6 +154,9 @@ func (l *launcher) prepare(ctx context.Context) error {
 	if err != nil {
 		return refusedUser(err)
 	}
+	if err := ocihooks.Apply(cfg, l.hookDirs(), l.hasBinds()); err != nil {
+		return err
+	}
 	if err := l.writeBundle(cfg); err != nil {
 		return err
 	}
@@ -229,13 +234,29 @@ func (l *launcher) monitorConfig(cfg *rspec.Spec) *monitor.Config {
 		RestartPolicy: c.Container.Restart.Policy, RestartMax: c.Container.Restart.Max,
 		StopSignal: int(c.stopSignal(l.image)), StopTimeout: c.stopTimeout(), Timeout: c.Process.Timeout,
 		PIDFile: c.PIDFile, Remove: c.Container.Remove, Cleanup: rt.selfArgv("container", "cleanup", "--rm", c.ID), Again: rt.selfArgv("start", c.ID),
-		Events: rt.dirs.Events(), EventBase: c.Labels,
+		EventBase: c.Labels, CreateFlags: rt.opts.CreateFlags,
+	}
+	if !rt.opts.NoEvents {
+		m.Events = rt.dirs.Events()
 	}
 	m.Cgroup = c.ownsCgroup() && l.oci.CanFreeze()
-	if l.oci.Name == "crun" && hasPIDNamespace(cfg) {
+	if l.oci.Name == "crun" && hasPIDNamespace(cfg) && (cfg.Hooks == nil || len(cfg.Hooks.Poststop) == 0) {
 		m.RuntimeState = filepath.Join(l.oci.Root, c.ID)
 	}
 	return m
+}
+
+// hookDirs are where the hooks of containers are.
+func (l *launcher) hookDirs() []string {
+	if dirs := l.c.rt.opts.HookDirs; len(dirs) > 0 {
+		return dirs
+	}
+	return ocihooks.DefaultDirs()
+}
+
+// hasBinds tells whether the user asked for bind mounts.
+func (l *launcher) hasBinds() bool {
+	return slices.ContainsFunc(l.c.Mounts.List, func(m spec.Mount) bool { return m.Type == spec.MountBind })
 }
 
 // selfArgv is the argv of a carob that works on the same state.
@@ -265,6 +286,9 @@ func (c *Container) logDriver() string {
 func (c *Container) LogPath() string {
 	if c.Log.Path != "" {
 		return c.Log.Path
+	}
+	if c.Log.Dir != "" {
+		return filepath.Join(c.Log.Dir, c.ID+".log")
 	}
 	return filepath.Join(c.Dir(), store.LogFile)
 }

@@ -42,6 +42,9 @@ func (rt *Runtime) resolveMounts(ctx context.Context, c *spec.Container, img *ba
 		if !validVolumeName(m.Source) {
 			return fmt.Errorf("cannot use volume %q: names must match [a-zA-Z0-9][a-zA-Z0-9_.-]*", m.Source)
 		}
+		if err := rt.refuseForeignVolume(ctx, m.Source); err != nil {
+			return err
+		}
 		plan.volumes = append(plan.volumes, &spec.Volume{Name: m.Source, Driver: "local", Created: time.Now(), Anonymous: m.Anonymous})
 	}
 	c.Mounts.List = list

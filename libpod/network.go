@@ -73,6 +73,7 @@ func (rt *Runtime) beginNetwork(ctx context.Context, c *spec.Container) (*networ
 	n.helper, err = netns.Start(ctx, netns.Config{
 		Kind: kind, Given: strings.HasPrefix(c.Network.Mode, kind), Options: arg,
 		Namespace: n.ns, Ports: netPorts(c.Network.Ports), PIDFile: filepath.Join(runDir, monitor.PastaPID), LockDir: rt.dirs.Run,
+		Dirs: rt.opts.HelperDirs, SlirpPath: rt.opts.SlirpPath,
 	})
 	if err != nil {
 		n.ns.Close()

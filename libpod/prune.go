@@ -103,7 +103,7 @@ func (rt *Runtime) Leftovers(ctx context.Context, volumes bool) ([]Leftover, err
 		var dirs []string
 		dirs, err = unknownIn(rt.dirs.Volumes(), names)
 		for _, dir := range dirs {
-			if volumes || strings.HasPrefix(filepath.Base(dir), goneVolume) {
+			if volumes && rt.ours(dir) || strings.HasPrefix(filepath.Base(dir), goneVolume) {
 				found = append(found, Leftover{"volume", dir, diskUsage(dir)})
 			}
 		}

@@ -28,6 +28,23 @@ type Options struct {
 	RuntimeFlags  []string
 	CgroupManager string // "", systemd, cgroupfs, disabled
 	Monitor       string // path of carob-monitor
+	// VolumeDir is where volumes are made; "" is below the graph root. Once
+	// there are volumes elsewhere, they stay there.
+	VolumeDir string
+	// EventFile is the file of events; "" is below the graph root. NoEvents
+	// writes none. EventMax is the size in bytes at which it is begun anew.
+	EventFile string
+	NoEvents  bool
+	EventMax  int64
+	// HelperDirs are searched for pasta, slirp4netns and catatonit before
+	// PATH is. SlirpPath is slirp4netns itself.
+	HelperDirs []string
+	SlirpPath  string
+	// HookDirs hold the OCI hooks of containers, see oci-hooks(5).
+	HookDirs []string
+	// CreateFlags are for the OCI runtime's create and run.
+	CreateFlags []string
+	Warn        func(line string)
 	// Self is the argv, up to the command, of a carob on the same state: what
 	// monitors run when a container is to be removed or started anew and
 	// nobody else is left to do it.
@@ -55,7 +72,10 @@ func Open(opts Options) (*Runtime, error) {
 		return nil, err
 	}
 	rt := &Runtime{opts: opts, paths: paths}
-	rt.dirs = store.Dirs{State: filepath.Join(paths.GraphRoot, "carob"), Run: opts.RunDir}
+	rt.dirs = store.Dirs{State: filepath.Join(paths.GraphRoot, "carob"), Run: opts.RunDir, EventFile: opts.EventFile}
+	if err := rt.placeVolumes(); err != nil {
+		return nil, err
+	}
 	if err := rt.dirs.Make(); err != nil {
 		return nil, fmt.Errorf("cannot make carob's directories: %w", err)
 	}

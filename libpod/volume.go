@@ -65,6 +65,9 @@ func (rt *Runtime) CreateVolume(ctx context.Context, v *spec.Volume) error {
 	if taken, err := rt.db.Volume(ctx, v.Name); err == nil {
 		return fmt.Errorf("volume with name %s already exists: %w", taken.Name, store.ErrExists)
 	}
+	if err := rt.refuseForeignVolume(ctx, v.Name); err != nil {
+		return err
+	}
 	if v.Driver == volumeImage {
 		if err := rt.makeImageLayer(v); err != nil {
 			return fmt.Errorf("cannot create volume %s: %w", v.Name, err)

@@ -13,6 +13,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/carob-containers/carob/libpod/spec"
+	"github.com/carob-containers/carob/libpod/store"
 	"github.com/carob-containers/carob/pkg/image"
 	"github.com/carob-containers/carob/pkg/rootfs"
 )
@@ -26,6 +27,13 @@ func (rt *Runtime) VolumeData(name string) string {
 func (rt *Runtime) makeVolumeDir(v *spec.Volume) error {
 	if err := os.MkdirAll(rt.dirs.Volume(v.Name), 0o700); err != nil {
 		return fmt.Errorf("cannot make volume %s: %w", v.Name, err)
+	}
+	if rt.dirs.VolumeDir != "" { // by its lock file others tell it from their own
+		f, err := os.OpenFile(filepath.Join(rt.dirs.Volume(v.Name), store.LockFile), os.O_CREATE|os.O_RDONLY, 0o600)
+		if err != nil {
+			return fmt.Errorf("cannot make volume %s: %w", v.Name, err)
+		}
+		f.Close()
 	}
 	err := os.Mkdir(rt.VolumeData(v.Name), 0o755)
 	if err != nil && !errors.Is(err, fs.ErrExist) {

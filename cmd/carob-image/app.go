@@ -12,6 +12,7 @@ import (
 	"github.com/sirupsen/logrus"
 	"github.com/spf13/cobra"
 
+	"github.com/carob-containers/carob/pkg/config"
 	"github.com/carob-containers/carob/pkg/image"
 	"github.com/carob-containers/carob/pkg/transfer"
 	"github.com/carob-containers/carob/pkg/userns"
@@ -29,6 +30,8 @@ type app struct {
 
 	images   image.Options
 	logLevel string
+	tmpDir   string
+	conf     *config.Config // set by config
 }
 
 func newApp() *app { return &app{in: os.Stdin, out: os.Stdout, err: os.Stderr} }
@@ -91,7 +94,11 @@ func addGlobalFlags(root *cobra.Command, a *app) {
 	f.String("cgroup-manager", "", "systemd, cgroupfs or disabled")
 	f.String("runtime", "", "OCI runtime: a name or a path")
 	f.StringArray("runtime-flag", nil, "global flag of the OCI runtime, without its dashes")
-	f.String("tmpdir", "", "directory of sockets and other runtime files")
+	f.StringVar(&a.tmpDir, "tmpdir", "", "directory of sockets and other runtime files")
+	f.String("events-backend", "", "file or none")
+	f.StringArray("hooks-dir", nil, "directory of OCI hooks")
+	f.String("volumepath", "", "directory of volumes, as long as there are none elsewhere")
+	f.String("network-cmd-path", "", "path of slirp4netns")
 }
 
 // setLogLevel is for the libraries; carob itself does not log.
@@ -127,6 +134,10 @@ func (a *app) client(quiet bool) (*transfer.Client, error) {
 	if err := a.enter(); err != nil {
 		return nil, err
 	}
+	conf, err := a.config()
+	if err != nil {
+		return nil, err
+	}
 	store, err := image.Open(a.images)
 	if err != nil {
 		return nil, err
@@ -134,11 +145,18 @@ func (a *app) client(quiet bool) (*transfer.Client, error) {
 	if err := giveRuntimeDir(); err != nil {
 		return nil, err
 	}
+	if err := a.tellUnused(conf); err != nil {
+		return nil, err
+	}
 	var progress io.Writer = a.err
 	if quiet {
 		progress = nil
 	}
-	return transfer.New(store, progress, a.err, version), nil
+	client := transfer.New(store, progress, a.err, version)
+	if n := conf.Engine.ImageParallelCopies; n != nil {
+		client.Parallel = *n
+	}
+	return client, nil
 }
 
 // giveRuntimeDir names the runtime directory where the session did not (cron,

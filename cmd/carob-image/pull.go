@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"github.com/carob-containers/carob/pkg/transfer"
 )
@@ -15,6 +16,7 @@ import (
 type pullOptions struct {
 	access
 	platform platform
+	flags    *pflag.FlagSet
 	policy   pullPolicy
 	allTags  bool
 	quiet    bool
@@ -40,6 +42,7 @@ carob pull docker-archive:saved.tar`,
 		ValidArgsFunction: a.completeImages,
 	}
 	f := cmd.Flags()
+	o.flags = f
 	o.policy = transfer.PullAlways
 	o.addCopyFlags(f)
 	o.platform.addFlags(f, &o.Access)
@@ -81,6 +84,13 @@ func runPull(ctx context.Context, a *app, o *pullOptions, names []string) error 
 		return errors.New("cannot use --decryption-key: carob does not decrypt images")
 	}
 	if err := o.platform.complete(); err != nil {
+		return err
+	}
+	conf, err := a.config()
+	if err != nil {
+		return err
+	}
+	if err := retries(conf, o.flags.Changed, &o.retries, &o.delay); err != nil {
 		return err
 	}
 	client, err := a.client(o.quiet)

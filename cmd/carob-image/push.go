@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -9,12 +10,14 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"github.com/carob-containers/carob/pkg/transfer"
 )
 
 type pushOptions struct {
 	access
+	flags      *pflag.FlagSet
 	push       transfer.PushOptions
 	level      int
 	digestFile string
@@ -50,6 +53,7 @@ carob push tool dir:/tmp/tool`,
 		ValidArgsFunction: a.completeImages,
 	}
 	f := cmd.Flags()
+	o.flags = f
 	o.addCopyFlags(f)
 	f.StringVarP(&o.push.Format, "format", "f", "", "manifest format: oci, v2s2 or v2s1 (default as it is)")
 	f.StringVar(&o.push.Compression, "compression-format", "", "compression of layers: gzip, zstd or zstd:chunked")
@@ -81,6 +85,9 @@ func runPush(ctx context.Context, a *app, o *pushOptions, args []string) error {
 			return err
 		}
 	}
+	if err := a.pushDefaults(o); err != nil {
+		return err
+	}
 	client, err := a.client(o.quiet)
 	if err != nil {
 		return err
@@ -103,6 +110,20 @@ func runPush(ctx context.Context, a *app, o *pushOptions, args []string) error {
 		}
 	}
 	return nil
+}
+
+// pushDefaults are containers.conf's where the flags say nothing.
+func (a *app) pushDefaults(o *pushOptions) error {
+	conf, err := a.config()
+	if err != nil {
+		return err
+	}
+	o.push.Format = cmp.Or(o.push.Format, conf.Engine.ImageDefaultFormat)
+	o.push.Compression = cmp.Or(o.push.Compression, conf.Engine.CompressionFormat)
+	if o.push.CompressionLevel == nil {
+		o.push.CompressionLevel = conf.Engine.CompressionLevel
+	}
+	return retries(conf, o.flags.Changed, &o.retries, &o.delay)
 }
 
 func readPassphrase(o *pushOptions) error {

@@ -7,12 +7,14 @@ import (
 	"os"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 	"golang.org/x/term"
 
 	"github.com/carob-containers/carob/pkg/transfer"
 )
 
 type saveOptions struct {
+	flags        *pflag.FlagSet
 	save         transfer.SaveOptions
 	output       string
 	multi        bool
@@ -40,6 +42,7 @@ carob save -m -o both.tar localhost/tool docker.io/library/busybox`,
 		ValidArgsFunction: a.completeImages,
 	}
 	f := cmd.Flags()
+	o.flags = f
 	f.StringVarP(&o.output, "output", "o", "", "file or directory to write (default standard output)")
 	f.StringVar(&o.save.Format, "format", transfer.DockerArchive, "docker-archive, oci-archive, docker-dir or oci-dir")
 	f.BoolVarP(&o.multi, "multi-image-archive", "m", false, "every argument is an image, not a further name of the first")
@@ -64,6 +67,11 @@ func runSave(ctx context.Context, a *app, o *saveOptions, args []string) error {
 	client, err := a.client(o.quiet)
 	if err != nil {
 		return err
+	}
+	if conf, err := a.config(); err != nil {
+		return err
+	} else if m := conf.Engine.MultiImageArchive; m != nil && !o.flags.Changed("multi-image-archive") {
+		o.multi = *m
 	}
 	names := args
 	if !o.multi {

@@ -35,6 +35,10 @@ type globalOptions struct {
 	runtime                      string
 	runtimeFlags                 []string
 	tmpDir                       string
+	eventsBackend                string
+	hooksDirs                    []string
+	volumePath                   string
+	networkCmdPath               string
 }
 
 func newApp() *app {

@@ -29,16 +29,7 @@ func (a *app) engineConfig() (*config.Config, error) {
 	if err != nil {
 		return nil, err
 	}
-	for _, word := range conf.Engine.Env.Values {
-		name, value, ok := strings.Cut(word, "=")
-		if _, have := os.LookupEnv(name); have || !ok || name == "" {
-			continue
-		}
-		if err := os.Setenv(name, value); err != nil {
-			return nil, fmt.Errorf("cannot set %s of containers.conf: %w", name, err)
-		}
-	}
-	return conf, nil
+	return conf, conf.SetEnv()
 }
 
 // applyConfig fills in from containers.conf what no flag has said.
@@ -70,6 +61,8 @@ func (o *containerOptions) applyWords(conf *config.Config) {
 		{"tz", &c.Process.Timezone, d.TZ},
 		{"umask", &c.Process.Umask, d.Umask},
 		{"hosts-file", &c.Mounts.HostsFile, d.BaseHostsFile},
+		{"", &c.Network.HostInternalIP, d.HostContainersInternalIP},
+		{"", &c.Log.Dir, d.LogPath},
 		{"image-volume", &c.Mounts.ImageVolume, conf.Engine.ImageVolumeMode},
 		{"pull", &o.pull.policy, conf.Engine.PullPolicy},
 	} {
@@ -85,6 +78,9 @@ func (o *containerOptions) applyWords(conf *config.Config) {
 	}
 	if d.UserNS != "" && !o.anyFlag("userns", "uidmap", "gidmap", "subuidname", "subgidname") {
 		c.Isolation.User = d.UserNS
+	}
+	if size := d.UserNSSize; size != nil && *size > 0 && c.Isolation.User == "auto" {
+		c.Isolation.User = fmt.Sprintf("auto:size=%d", *size)
 	}
 	if d.NetNS != "" && len(o.networks) == 0 {
 		o.networks = []string{d.NetNS}

@@ -9,12 +9,16 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"github.com/carob-containers/carob/libpod"
 	"github.com/carob-containers/carob/pkg/termio"
 )
 
-type cpOptions struct{ libpod.CopyOptions }
+type cpOptions struct {
+	libpod.CopyOptions
+	flags *pflag.FlagSet
+}
 
 func newCp(a *app) *cobra.Command {
 	o := &cpOptions{}
@@ -30,6 +34,7 @@ func newCp(a *app) *cobra.Command {
 		ValidArgsFunction: a.completeContainers,
 	}
 	f := cmd.Flags()
+	o.flags = f
 	f.BoolVarP(&o.Archive, "archive", "a", true, "give what comes into a container to the container's user; =false keeps owners as numbers")
 	f.BoolVar(&o.Overwrite, "overwrite", false, "let directories take the place of other files, and the reverse")
 	return cmd
@@ -38,6 +43,9 @@ func newCp(a *app) *cobra.Command {
 func runCp(ctx context.Context, a *app, o *cpOptions, source, destination string) error {
 	rt, err := a.open(ctx)
 	if err != nil {
+		return err
+	}
+	if err := a.chownByConfig(o); err != nil {
 		return err
 	}
 	from, err := place(ctx, rt, source)
@@ -61,6 +69,15 @@ func runCp(ctx context.Context, a *app, o *cpOptions, source, destination string
 		return rt.CopyOut(ctx, from, a.out)
 	}
 	return rt.Copy(ctx, from, to, o.CopyOptions)
+}
+
+// chownByConfig takes chown_copied_files where --archive says nothing.
+func (a *app) chownByConfig(o *cpOptions) error {
+	conf, err := a.config()
+	if err == nil && conf.Engine.ChownCopiedFiles != nil && !o.flags.Changed("archive") {
+		o.Archive = *conf.Engine.ChownCopiedFiles
+	}
+	return err
 }
 
 // place reads CONTAINER:PATH, or a path of the host, which begins with / or .

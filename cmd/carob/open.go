@@ -14,6 +14,8 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/carob-containers/carob/libpod"
+	"github.com/carob-containers/carob/libpod/spec"
+	"github.com/carob-containers/carob/pkg/config"
 	"github.com/carob-containers/carob/pkg/image"
 	"github.com/carob-containers/carob/pkg/userns"
 	"github.com/carob-containers/carob/pkg/userns/join"
@@ -51,21 +53,87 @@ func (a *app) open(_ context.Context) (*libpod.Runtime, error) {
 	if err != nil {
 		return nil, err
 	}
-	run := a.global.tmpDir
-	if run == "" {
-		if run, err = userns.RuntimeDir(); err != nil {
-			return nil, err
-		}
-	}
-	monitor, err := helperProgram("carob-monitor")
+	opts, err := a.runtimeOptions(conf)
 	if err != nil {
 		return nil, err
 	}
-	a.rt, err = libpod.Open(libpod.Options{
-		Image: a.imageOptions(), RunDir: run, RuntimeFlags: a.global.runtimeFlags,
-		OCIRuntime: conf.OCIRuntime(a.global.runtime), CgroupManager: cmp.Or(a.global.cgroupManager, conf.Engine.CgroupManager), Monitor: monitor, PullImage: a.pullImage, Self: a.selfArgv(),
-	})
-	return a.rt, err
+	if a.rt, err = libpod.Open(opts); err != nil {
+		return nil, err
+	}
+	conf.Tell(opts.RunDir, a.warn)
+	return a.rt, nil
+}
+
+// runtimeOptions are what the global flags say, and where they are silent
+// containers.conf.
+func (a *app) runtimeOptions(conf *config.Config) (o libpod.Options, err error) {
+	g, e := a.global, conf.Engine
+	o = libpod.Options{
+		Image: a.imageOptions(), RunDir: cmp.Or(g.tmpDir, e.TmpDir), RuntimeFlags: g.runtimeFlags,
+		OCIRuntime: conf.OCIRuntime(g.runtime), CgroupManager: cmp.Or(g.cgroupManager, e.CgroupManager),
+		PullImage: a.pullImage, Self: a.selfArgv(), Warn: a.warn,
+		VolumeDir: cmp.Or(g.volumePath, e.VolumePath), EventFile: e.EventsLogfilePath,
+		HelperDirs: e.HelperBinariesDir.Values, SlirpPath: cmp.Or(g.networkCmdPath, e.NetworkCmdPath),
+		HookDirs: e.HooksDir.Values, CreateFlags: createFlags(conf),
+	}
+	if len(g.hooksDirs) > 0 {
+		o.HookDirs = g.hooksDirs
+	}
+	if o.NoEvents, err = noEvents(g.eventsBackend, e.EventsLogger); err != nil {
+		return o, err
+	}
+	if o.EventMax, err = eventMax(e.EventsLogfileMaxSize); err != nil {
+		return o, err
+	}
+	if o.RunDir == "" {
+		if o.RunDir, err = userns.RuntimeDir(); err != nil {
+			return o, err
+		}
+	}
+	o.Monitor, err = helperProgram("carob-monitor")
+	return o, err
+}
+
+// noEvents reads --events-backend, or else events_logger. A logger of
+// containers.conf that carob does not have is told of elsewhere.
+func noEvents(flag, key string) (bool, error) {
+	switch flag {
+	case "", "file", "none":
+	case "journald":
+		return false, errors.New("cannot use --events-backend journald: carob's events are in a file, or with none nowhere")
+	default:
+		return false, fmt.Errorf("cannot use --events-backend %q: it is neither file nor none", flag)
+	}
+	switch key {
+	case "", "file", "none", "journald":
+	default:
+		return false, fmt.Errorf("cannot use events_logger %q of containers.conf: it is none of file, journald, none", key)
+	}
+	return cmp.Or(flag, key) == "none", nil
+}
+
+// eventMax is the size at which the file of events is begun anew; 0 is never.
+func eventMax(text string) (int64, error) {
+	if text == "" {
+		return 1 << 20, nil
+	}
+	n, err := spec.ParseSize(text)
+	if err != nil {
+		return 0, fmt.Errorf("cannot use events_logfile_max_size %q of containers.conf: %w", text, err)
+	}
+	return n, nil
+}
+
+// createFlags are flags of the OCI runtime's create that containers.conf asks for.
+func createFlags(conf *config.Config) []string {
+	var flags []string
+	if no := conf.Engine.NoPivotRoot; no != nil && *no {
+		flags = append(flags, "--no-pivot")
+	}
+	if keyring := conf.Containers.Keyring; keyring != nil && !*keyring {
+		flags = append(flags, "--no-new-keyring")
+	}
+	return flags
 }
 
 func (a *app) imageOptions() image.Options {
@@ -88,7 +156,8 @@ func (a *app) globalArgs() []string {
 	var args []string
 	for _, f := range []struct{ flag, value string }{
 		{"--root", g.root}, {"--runroot", g.runroot}, {"--storage-driver", g.storageDriver}, {"--tmpdir", g.tmpDir},
-		{"--runtime", g.runtime}, {"--cgroup-manager", g.cgroupManager},
+		{"--runtime", g.runtime}, {"--cgroup-manager", g.cgroupManager}, {"--events-backend", g.eventsBackend},
+		{"--volumepath", g.volumePath}, {"--network-cmd-path", g.networkCmdPath},
 	} {
 		if f.value != "" {
 			args = append(args, f.flag, f.value)
@@ -96,6 +165,9 @@ func (a *app) globalArgs() []string {
 	}
 	for _, o := range g.storageOpts {
 		args = append(args, "--storage-opt", o)
+	}
+	for _, dir := range g.hooksDirs {
+		args = append(args, "--hooks-dir", dir)
 	}
 	for _, o := range g.runtimeFlags {
 		args = append(args, "--runtime-flag", o)

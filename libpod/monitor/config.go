@@ -37,6 +37,8 @@ type Config struct {
 	// Runtime is the OCI runtime's argv up to the subcommand, for example
 	// [/usr/bin/crun --root DIR].
 	Runtime []string `json:"runtime"`
+	// CreateFlags are for the runtime's create and run, such as --no-pivot.
+	CreateFlags []string `json:"create_flags,omitempty"`
 	// RuntimeState is the runtime's own directory of this container. Set where
 	// removing it is all that the runtime's delete would do beside killing;
 	// "" has the runtime do it.

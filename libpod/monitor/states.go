@@ -91,6 +91,7 @@ func (s *supervisor) create() {
 	pidPath := s.cfg.RunDir + "/" + pidFile
 	_ = unix.Unlink(pidPath)
 	words := []string{s.run.verb, "--bundle", s.cfg.Bundle, "--pid-file", pidPath}
+	words = append(words, s.cfg.CreateFlags...)
 	if s.run.verb == "run" {
 		words = append(words, "--detach")
 	}

@@ -252,6 +252,9 @@ type Network struct {
 	DNS        []string        `json:"dns,omitempty"`       // "none" stands alone: no resolv.conf
 	DNSSearch  []string        `json:"dns_search,omitempty"`
 	DNSOptions []string        `json:"dns_options,omitempty"`
+	// HostInternalIP is what host.containers.internal stands for, "none" for
+	// nothing; "": what the network says.
+	HostInternalIP string `json:"host_internal_ip,omitempty"`
 }
 
 // NetworkAttach is one --network NAME:opts.
@@ -278,6 +281,7 @@ type Port struct {
 type Log struct {
 	Driver  string            `json:"driver,omitempty"` // k8s-file, json-file, journald, none, passthrough
 	Path    string            `json:"path,omitempty"`
+	Dir     string            `json:"dir,omitempty"`      // without Path: the log is ID.log in it
 	MaxSize int64             `json:"max_size,omitempty"` // bytes; 0: no limit
 	MaxFile int               `json:"max_file,omitempty"`
 	Tag     string            `json:"tag,omitempty"`

@@ -13,6 +13,8 @@ import (
 type Dirs struct {
 	State string // persistent: <graphroot>/carob
 	Run   string // gone after a reboot: <XDG_RUNTIME_DIR>/carob
+	// VolumeDir and EventFile are elsewhere than in State when they are set.
+	VolumeDir, EventFile string
 }
 
 // File names below a container's directory. The monitor's own names are in
@@ -25,16 +27,36 @@ const (
 )
 
 func (d Dirs) Database() string              { return filepath.Join(d.State, "state.db") }
-func (d Dirs) Events() string                { return filepath.Join(d.State, "events.log") }
 func (d Dirs) Containers() string            { return filepath.Join(d.State, "containers") }
 func (d Dirs) Container(id string) string    { return filepath.Join(d.State, "containers", id) }
-func (d Dirs) Volumes() string               { return filepath.Join(d.State, "volumes") }
-func (d Dirs) Volume(name string) string     { return filepath.Join(d.State, "volumes", name) }
+func (d Dirs) Volume(name string) string     { return filepath.Join(d.Volumes(), name) }
 func (d Dirs) Secret(id string) string       { return filepath.Join(d.State, "secrets", id) }
 func (d Dirs) ContainerRun(id string) string { return filepath.Join(d.Run, "c", id) }
 func (d Dirs) RuntimeRoot(name string) string {
 	return filepath.Join(d.Run, strings.ReplaceAll(name, "/", "_"))
 }
+
+// Events is the file of events.
+func (d Dirs) Events() string {
+	if d.EventFile != "" {
+		return d.EventFile
+	}
+	return filepath.Join(d.State, "events.log")
+}
+
+// EventLock is held while the file of events is begun anew.
+func (d Dirs) EventLock() string { return filepath.Join(d.State, "events.lock") }
+
+// Volumes is the directory of volumes.
+func (d Dirs) Volumes() string {
+	if d.VolumeDir != "" {
+		return d.VolumeDir
+	}
+	return d.VolumeLink()
+}
+
+// VolumeLink is the directory of volumes, or a link to it.
+func (d Dirs) VolumeLink() string { return filepath.Join(d.State, "volumes") }
 
 // Make creates the top directories, for the owner only.
 func (d Dirs) Make() error {

@@ -16,10 +16,16 @@ import (
 
 // Config is what the files say. A nil pointer, an empty string and a List
 // that is not Set mean that none of them said anything.
+//
+// Every field is a key that carob obeys. What else may stand in the files is
+// kept in a note for the user (Notes), with the reason from unused.go.
 type Config struct {
 	Containers Containers `toml:"containers"`
 	Engine     Engine     `toml:"engine"`
 	Network    Network    `toml:"network"`
+	Secrets    Secrets    `toml:"secrets"`
+
+	notes []note
 }
 
 // Containers is the table of that name: defaults of create and run.
@@ -43,6 +49,7 @@ type Containers struct {
 	Init                     *bool  `toml:"init"`
 	InitPath                 string `toml:"init_path"`
 	IPCNS                    string `toml:"ipcns"`
+	Keyring                  *bool  `toml:"keyring"`
 	Label                    *bool  `toml:"label"`
 	LogDriver                string `toml:"log_driver"`
 	LogPath                  string `toml:"log_path"`
@@ -55,7 +62,6 @@ type Containers struct {
 	OOMScoreAdj              *int   `toml:"oom_score_adj"`
 	PIDNS                    string `toml:"pidns"`
 	PidsLimit                *int64 `toml:"pids_limit"` // 0 or less: no limit
-	PrepareVolumeOnCreate    *bool  `toml:"prepare_volume_on_create"`
 	Privileged               *bool  `toml:"privileged"`
 	ReadOnly                 *bool  `toml:"read_only"`
 	SeccompProfile           string `toml:"seccomp_profile"`
@@ -70,51 +76,45 @@ type Containers struct {
 
 // Engine is the table of that name, as far as carob has a use for it.
 type Engine struct {
-	CgroupManager         string            `toml:"cgroup_manager"`
-	CompressionFormat     string            `toml:"compression_format"`
-	DetachKeys            *string           `toml:"detach_keys"` // "" turns detaching off
-	Env                   List              `toml:"env"`
-	EventsLogger          string            `toml:"events_logger"`
-	EventsLogfilePath     string            `toml:"events_logfile_path"`
-	EventsLogfileMaxSize  string            `toml:"events_logfile_max_size"`
-	HelperBinariesDir     List              `toml:"helper_binaries_dir"`
-	HooksDir              List              `toml:"hooks_dir"`
-	ImageCopyTmpDir       string            `toml:"image_copy_tmp_dir"`
-	ImageParallelCopies   *int              `toml:"image_parallel_copies"`
-	ImageVolumeMode       string            `toml:"image_volume_mode"`
-	InfraCommand          string            `toml:"infra_command"`
-	InfraImage            string            `toml:"infra_image"`
-	MultiImageArchive     *bool             `toml:"multi_image_archive"`
-	NetworkCmdPath        string            `toml:"network_cmd_path"`
-	NetworkCmdOptions     List              `toml:"network_cmd_options"`
-	NoPivotRoot           *bool             `toml:"no_pivot_root"`
-	PodExitPolicy         string            `toml:"pod_exit_policy"`
-	PullPolicy            string            `toml:"pull_policy"`
-	Runtime               string            `toml:"runtime"`
-	Runtimes              map[string]List   `toml:"runtimes"` // name: paths to try
-	ServiceTimeout        *uint             `toml:"service_timeout"`
-	StopTimeout           *uint             `toml:"stop_timeout"` // seconds
-	TmpDir                string            `toml:"tmp_dir"`
-	VolumePath            string            `toml:"volume_path"`
-	ChownCopiedFiles      *bool             `toml:"chown_copied_files"`
-	HealthcheckEvents     *bool             `toml:"healthcheck_events"`
-	KubeGenerateType      string            `toml:"kube_generate_type"`
-	ComposeProviders      List              `toml:"compose_providers"`
-	ComposeWarningLogs    *bool             `toml:"compose_warning_logs"`
-	PlatformToOCIRuntime  map[string]string `toml:"platform_to_oci_runtime"`
-	ImageDefaultTransport string            `toml:"image_default_transport"`
-	ImageDefaultFormat    string            `toml:"image_default_format"`
+	CgroupManager         string          `toml:"cgroup_manager"`
+	ChownCopiedFiles      *bool           `toml:"chown_copied_files"`
+	CompressionFormat     string          `toml:"compression_format"`
+	CompressionLevel      *int            `toml:"compression_level"`
+	DetachKeys            *string         `toml:"detach_keys"` // "" turns detaching off
+	Env                   List            `toml:"env"`
+	EventsLogger          string          `toml:"events_logger"`
+	EventsLogfilePath     string          `toml:"events_logfile_path"`
+	EventsLogfileMaxSize  string          `toml:"events_logfile_max_size"`
+	HelperBinariesDir     List            `toml:"helper_binaries_dir"`
+	HooksDir              List            `toml:"hooks_dir"`
+	ImageCopyTmpDir       string          `toml:"image_copy_tmp_dir"`
+	ImageDefaultFormat    string          `toml:"image_default_format"`
+	ImageDefaultTransport string          `toml:"image_default_transport"`
+	ImageParallelCopies   *uint           `toml:"image_parallel_copies"`
+	ImageVolumeMode       string          `toml:"image_volume_mode"`
+	MultiImageArchive     *bool           `toml:"multi_image_archive"`
+	NetworkCmdPath        string          `toml:"network_cmd_path"` // slirp4netns
+	NetworkCmdOptions     List            `toml:"network_cmd_options"`
+	NoPivotRoot           *bool           `toml:"no_pivot_root"`
+	PullPolicy            string          `toml:"pull_policy"`
+	Retry                 *uint           `toml:"retry"`
+	RetryDelay            string          `toml:"retry_delay"` // a duration
+	Runtime               string          `toml:"runtime"`
+	Runtimes              map[string]List `toml:"runtimes"`     // name: paths to try
+	StopTimeout           *uint           `toml:"stop_timeout"` // seconds
+	TmpDir                string          `toml:"tmp_dir"`
+	VolumePath            string          `toml:"volume_path"`
 }
 
 // Network is the table of that name.
 type Network struct {
-	CNIPluginDirs             List   `toml:"cni_plugin_dirs"`
-	ConfigDir                 string `toml:"network_config_dir"`
-	DefaultNetwork            string `toml:"default_network"`
-	DefaultSubnet             string `toml:"default_subnet"`
 	DefaultRootlessNetworkCmd string `toml:"default_rootless_network_cmd"` // pasta or slirp4netns
-	DNSBindPort               *int   `toml:"dns_bind_port"`
 	PastaOptions              List   `toml:"pasta_options"`
+}
+
+// Secrets is the table of that name.
+type Secrets struct {
+	Driver string `toml:"driver"`
 }
 
 // List is an array of strings. A later file's replaces it, or, when it ends
@@ -177,6 +177,21 @@ func (c *Config) OCIRuntime(asked string) string {
 	return asked
 }
 
+// SetEnv puts the engine's variables into the environment, where helpers see
+// them too; what the caller has set stays.
+func (c *Config) SetEnv() error {
+	for _, word := range c.Engine.Env.Values {
+		name, value, ok := strings.Cut(word, "=")
+		if _, have := os.LookupEnv(name); have || !ok || name == "" {
+			continue
+		}
+		if err := os.Setenv(name, value); err != nil {
+			return fmt.Errorf("cannot set %s of containers.conf: %w", name, err)
+		}
+	}
+	return nil
+}
+
 // Where says whose files count.
 type Where struct {
 	Rootless bool
@@ -203,6 +218,7 @@ func Load(w Where) (*Config, error) {
 			return nil, err
 		}
 	}
+	c.noteValues()
 	return c, nil
 }
 
@@ -255,8 +271,7 @@ func absent(err error) bool {
 	return errors.Is(err, fs.ErrNotExist) || errors.Is(err, fs.ErrPermission)
 }
 
-// read merges one file into c. Keys it does not know belong to other programs
-// and are left alone.
+// read merges one file into c and notes the keys that nothing is done with.
 func (c *Config) read(path string, must bool) error {
 	body, err := os.ReadFile(path)
 	if err != nil && !must && absent(err) {
@@ -265,9 +280,11 @@ func (c *Config) read(path string, must bool) error {
 	if err != nil {
 		return fmt.Errorf("cannot read configuration: %w", err)
 	}
-	if _, err := toml.Decode(withoutComments(string(body)), c); err != nil {
+	known, err := toml.Decode(withoutComments(string(body)), c)
+	if err != nil {
 		return fileError(path, err)
 	}
+	c.noteUnused(path, &known)
 	return nil
 }
 

@@ -1,8 +1,10 @@
 package config_test
 
 import (
+	"maps"
 	"os"
 	"path/filepath"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -216,5 +218,105 @@ func BenchmarkDebian(b *testing.B) {
 		if _, err := config.Load(config.Where{Root: root, Getenv: func(string) string { return "" }}); err != nil {
 			b.Fatal(err)
 		}
+	}
+}
+
+// TestCorner64NoKeyIsSilentlyIgnored: every key of podman's manual is either a
+// field of Config, which is obeyed (test/arch), or stands in Unused with why.
+func TestCorner64NoKeyIsSilentlyIgnored(t *testing.T) {
+	obeyed := fields(reflect.TypeFor[config.Config](), "")
+	unused := config.Unused()
+	for key := range unused {
+		if obeyed[key] {
+			t.Errorf("%s is obeyed: take it out of Unused", key)
+		}
+	}
+	list, err := os.ReadFile("testdata/keys-4.3.1.txt")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for key := range strings.FieldsSeq(string(list)) {
+		if !obeyed[key] && unused[key] == "" {
+			t.Errorf("%s is neither obeyed nor in Unused", key)
+		}
+	}
+	doc, err := os.ReadFile("../../docs/CONFIG.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for key := range obeyed {
+		if !strings.Contains(string(doc), "`"+key+"`") {
+			t.Errorf("docs/CONFIG.md does not name %s", key)
+		}
+	}
+	for key, why := range unused {
+		if !strings.Contains(string(doc), "`"+key+"` | "+why+" |") {
+			t.Errorf("docs/CONFIG.md lacks the line | `%s` | %s |", key, why)
+		}
+	}
+}
+
+func fields(t reflect.Type, prefix string) map[string]bool {
+	out := map[string]bool{}
+	for i := range t.NumField() {
+		f := t.Field(i)
+		name := f.Tag.Get("toml")
+		if name == "" {
+			continue
+		}
+		if f.Type.Kind() == reflect.Struct && f.Type != reflect.TypeFor[config.List]() {
+			maps.Copy(out, fields(f.Type, name+"."))
+			continue
+		}
+		out[prefix+name] = true
+	}
+	return out
+}
+
+func TestCorner64UnusedKeysAreToldOnce(t *testing.T) {
+	root := tree(t, map[string]string{"etc/containers/containers.conf": `
+[containers]
+umask="0022"
+env=["A=b", {append=true}]
+nosuchkey=3
+[engine]
+num_locks=4096
+events_logger="journald"
+[engine.volume_plugins]
+[engine.runtimes]
+mine=["/bin/true"]
+[secrets]
+driver="file"
+[secrets.opts]
+[machine]
+cpus=2
+[farms]
+default="x"
+`})
+	c, err := load(t, root, false, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	var lines []string
+	tell := func() { lines = nil; c.Tell(dir, func(line string) { lines = append(lines, line) }) }
+	tell()
+	text := strings.Join(lines, "\n")
+	for _, want := range []string{"containers.nosuchkey in " + root, "engine.num_locks in " + root, `engine.events_logger in containers.conf has no effect: not with "journald"`} {
+		if !strings.Contains(text, want) {
+			t.Errorf("%q is not in:\n%s", want, text)
+		}
+	}
+	if len(lines) != 3 {
+		t.Errorf("%d lines:\n%s", len(lines), text)
+	}
+	if tell(); len(lines) != 0 {
+		t.Errorf("told again: %q", lines)
+	}
+	if err := os.Remove(filepath.Join(dir, "conf-told")); err != nil {
+		t.Fatal(err)
+	}
+	if tell(); len(lines) != 3 {
+		t.Errorf("not told after a boot: %q", lines)
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"path/filepath"
 )
 
 // Kinds of helper.
@@ -28,6 +29,10 @@ type Config struct {
 	// LockDir is a directory of the user's that all of the user's carobs
 	// share. In it, publishing a port is made to happen one at a time.
 	LockDir string
+	// Dirs are searched for the program before PATH is; SlirpPath, when set,
+	// is slirp4netns.
+	Dirs      []string
+	SlirpPath string
 }
 
 // Helper is a program that connects a namespace, on its way up or running.
@@ -108,12 +113,12 @@ func find(cfg *Config) (string, error) {
 	if packages[cfg.Kind] == "" {
 		return "", fmt.Errorf("cannot set up network %q: it is neither pasta nor slirp4netns", cfg.Kind)
 	}
-	path, err := exec.LookPath(cfg.Kind)
+	path, err := cfg.lookPath(cfg.Kind)
 	mayChange := !cfg.Given && cfg.Kind == Pasta
 	if err == nil && (!mayChange || pastaKnows(path, cfg.LockDir, wantedOption)) {
 		return path, nil
 	}
-	if slirp, err := exec.LookPath(Slirp); err == nil && mayChange {
+	if slirp, err := cfg.lookPath(Slirp); err == nil && mayChange {
 		cfg.Kind = Slirp
 		return slirp, nil
 	}
@@ -124,6 +129,19 @@ func find(cfg *Config) (string, error) {
 		err:  fmt.Errorf("cannot set up the network: %s is not installed", cfg.Kind),
 		hint: "as root: apt-get install " + packages[cfg.Kind] + "; or use --network=host or --network=none",
 	}
+}
+
+// lookPath finds the program of a kind.
+func (cfg *Config) lookPath(kind string) (string, error) {
+	if kind == Slirp && cfg.SlirpPath != "" {
+		return exec.LookPath(cfg.SlirpPath)
+	}
+	for _, dir := range cfg.Dirs {
+		if path, err := exec.LookPath(filepath.Join(dir, kind)); err == nil {
+			return path, nil
+		}
+	}
+	return exec.LookPath(kind)
 }
 
 // Kind is Pasta or Slirp: what was started in the end.

@@ -27,6 +27,9 @@ type Client struct {
 	warnings io.Writer
 	version  string
 	swept    bool // see sweep
+
+	// Parallel is how many layers are moved at once; 0 is the default.
+	Parallel uint
 }
 
 // New makes a client. Progress and warnings go to the writers, which several

@@ -87,7 +87,7 @@ func (c *Client) copyOut(ctx context.Context, sys *types.SystemContext, img *ima
 	if err != nil {
 		return "", err
 	}
-	opts.ReportWriter = c.progress
+	opts.ReportWriter, opts.MaxParallelDownloads = c.progress, c.Parallel
 	// Signatures were checked when the image came here.
 	pc, err := policy(sys)
 	if err != nil {

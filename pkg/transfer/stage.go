@@ -220,6 +220,9 @@ func (c *Client) unpackMissing(ctx context.Context, src types.ImageSource, layer
 	group.SetLimit(1)
 	if src.HasThreadSafeGetBlob() {
 		group.SetLimit(parallelLayers)
+		if c.Parallel > 0 {
+			group.SetLimit(int(c.Parallel))
+		}
 	}
 	board := newBoard(ctx, c.progress)
 	for i := range layers {
