@@ -175,9 +175,11 @@ func (f *file) add(cfg *rspec.Spec) (precreate []rspec.Hook, err error) {
 	if cfg.Hooks == nil {
 		cfg.Hooks = &rspec.Hooks{}
 	}
-	//lint:ignore SA1019 hooks for prestart exist in the field
 	stages := map[string]*[]rspec.Hook{
-		"precreate": &precreate, "prestart": &cfg.Hooks.Prestart, "createRuntime": &cfg.Hooks.CreateRuntime,
+		"precreate": &precreate,
+		//lint:ignore SA1019 hooks for prestart exist in the field
+		"prestart":        &cfg.Hooks.Prestart,
+		"createRuntime":   &cfg.Hooks.CreateRuntime,
 		"createContainer": &cfg.Hooks.CreateContainer, "startContainer": &cfg.Hooks.StartContainer,
 		"poststart": &cfg.Hooks.Poststart, "poststop": &cfg.Hooks.Poststop,
 	}
