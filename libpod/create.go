@@ -226,7 +226,11 @@ func (rt *Runtime) chooseImage(ctx context.Context, c *spec.Container, pull Pull
 	if c.Rootfs != nil {
 		return nil, checkRootfs(c.Rootfs)
 	}
-	if pull.Policy == "always" || pull.Policy == "newer" {
+	transport, details := image.SplitTransport(c.Image)
+	if transport == "docker" {
+		transport, c.Image = "", details
+	}
+	if pull.Policy == "always" || pull.Policy == "newer" || transport != "" && pull.Policy != "never" {
 		return rt.pulled(ctx, c, pull)
 	}
 	img, err := rt.baseImage(c, c.Image)

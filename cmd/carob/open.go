@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"syscall"
 
 	"golang.org/x/sys/unix"
 
@@ -212,6 +213,7 @@ func (a *app) runPull(ctx context.Context, program string, args []string) (strin
 	defer r.Close()
 	cmd := exec.CommandContext(ctx, program, args...)
 	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
+	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGINT} // nobody is left who wants the image
 	cmd.Stdin, cmd.Stdout, cmd.Stderr, cmd.ExtraFiles = a.in, a.err, a.err, []*os.File{w}
 	err = cmd.Start()
 	w.Close() // it is the child's now
@@ -221,8 +223,11 @@ func (a *app) runPull(ctx context.Context, program string, args []string) (strin
 	id, readErr := io.ReadAll(r)
 	err = cmd.Wait()
 	var exit *exec.ExitError
-	if errors.As(err, &exit) {
+	if errors.As(err, &exit) && exit.Exited() {
 		return "", &exitError{code: 125} // it has said why
+	}
+	if exit != nil {
+		return "", fmt.Errorf("cannot pull image %s: %s ended: %w", args[len(args)-1], program, err)
 	}
 	if err := errors.Join(err, readErr); err != nil {
 		return "", err

@@ -72,6 +72,21 @@ func ParseReference(name string) (Reference, error) {
 	return r, nil
 }
 
+// SplitTransport takes a name of the form TRANSPORT:DETAILS
+// (containers-transports(5)) apart; transport is "" for others. What is behind
+// docker:// is an ordinary name.
+func SplitTransport(name string) (transport, details string) {
+	if rest, ok := strings.CutPrefix(name, "docker://"); ok {
+		return "docker", rest
+	}
+	transport, details, _ = strings.Cut(name, ":")
+	switch transport {
+	case "containers-storage", "dir", "docker-archive", "docker-daemon", "oci", "oci-archive":
+		return transport, details
+	}
+	return "", name
+}
+
 // IsShort tells whether the registry is missing.
 func (r Reference) IsShort() bool { return r.Domain == "" }
 

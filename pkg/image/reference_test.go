@@ -73,3 +73,18 @@ func TestReferenceParts(t *testing.T) {
 		}
 	}
 }
+
+func TestSplitTransport(t *testing.T) {
+	for name, want := range map[string][2]string{
+		"docker://quay.io/a:b":     {"docker", "quay.io/a:b"},
+		"oci-archive:/x/y.tar:tag": {"oci-archive", "/x/y.tar:tag"},
+		"dir:/x":                   {"dir", "/x"},
+		"docker:/x":                {"", "docker:/x"},
+		"localhost:5000/a":         {"", "localhost:5000/a"},
+		"busybox":                  {"", "busybox"},
+	} {
+		if transport, details := SplitTransport(name); transport != want[0] || details != want[1] {
+			t.Errorf("%s: %s, %s", name, transport, details)
+		}
+	}
+}

@@ -3,6 +3,7 @@ package crash
 import (
 	"crypto/rand"
 	"errors"
+	"fmt"
 	"io"
 	"os"
 	"path/filepath"
@@ -111,6 +112,7 @@ func TestInterruptedPull(t *testing.T) {
 func (s *site) inspectStorage(when string) {
 	s.t.Helper()
 	before := s.t.Failed()
+	s.ageStaging()
 	s.must("image", "prune", "-f")
 	keeper, _ := s.KeeperPID() // 0: none
 	for _, leak := range s.Leaks(keeper) {
@@ -124,6 +126,93 @@ func (s *site) inspectStorage(when string) {
 	if s.t.Failed() && !before {
 		s.t.Errorf("... after: %s", when)
 	}
+}
+
+// ageStaging: what looks as if it had just been begun is spared for seconds.
+func (s *site) ageStaging() {
+	s.t.Helper()
+	dirs, err := filepath.Glob(filepath.Join(s.Storage(), "overlay/staging/*"))
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	old := time.Now().Add(-time.Minute)
+	for _, dir := range dirs {
+		if err := os.Chtimes(dir, old, old); err != nil && !errors.Is(err, os.ErrNotExist) {
+			s.t.Fatal(err)
+		}
+	}
+}
+
+// TestKilledPullOfRun: run has the image pulled by another program; the death
+// of either is the end of both, in words.
+func TestKilledPullOfRun(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, "pull-of-run")
+	archive := "oci-archive:" + s.bigArchive(48<<20)
+	argv := []string{"run", "--rm", "--network=none", "--name", "victim", archive, "/nosuch"}
+	for delay := 5 * time.Millisecond; delay < 300*time.Millisecond; delay = delay * 3 / 2 {
+		for _, child := range []bool{true, false} {
+			s.killPullOfRun(argv, delay, child)
+			s.inspectStorage(fmt.Sprintf("run killed (its helper: %t) after %s of pulling", child, delay))
+			if t.Failed() {
+				return
+			}
+			s.must("rmi", "-f", "-i", "localhost/big")
+		}
+	}
+	s.inspect("pulls of run killed")
+}
+
+// killPullOfRun kills run or its child carob-image once that has run so long.
+func (s *site) killPullOfRun(argv []string, delay time.Duration, child bool) {
+	s.t.Helper()
+	said, err := os.CreateTemp(s.Home, "said")
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	defer said.Close()
+	run := s.Command("carob", argv...)
+	run.Stderr = said
+	if err := run.Start(); err != nil {
+		s.t.Fatal(err)
+	}
+	puller := 0
+	for deadline := time.Now().Add(5 * time.Second); puller == 0 && time.Now().Before(deadline); {
+		puller = s.find("libexec/carob/carob-image")
+	}
+	if puller == 0 {
+		s.t.Fatal("no carob-image was seen")
+	}
+	time.Sleep(delay)
+	if !child {
+		_ = run.Process.Kill() // it may be through
+		_ = run.Wait()
+		return
+	}
+	late := syscall.Kill(puller, syscall.SIGKILL) != nil
+	_ = run.Wait()
+	words, err := os.ReadFile(said.Name())
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	if code := run.ProcessState.ExitCode(); !late && code != 127 && (code != 125 || !strings.Contains(string(words), "cannot pull image")) {
+		s.t.Errorf("carob-image killed: exit code %d: %s", code, words)
+	}
+}
+
+// find is a process of this place by a part of its arguments, 0: none.
+func (s *site) find(part string) int {
+	s.t.Helper()
+	processes, err := s.Processes(0)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	for _, p := range processes {
+		if strings.Contains(p.Args, part) {
+			return p.PID
+		}
+	}
+	return 0
 }
 
 // TestInterruptedRun: SIGINT at any time of a run in the foreground.
