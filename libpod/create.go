@@ -138,6 +138,11 @@ func (rt *Runtime) checkHost(c *spec.Container, plan *createPlan) error {
 	if _, err := seccompProfile(c); err != nil {
 		return err
 	}
+	if path := c.Process.InitPath; c.Process.Init && path != "" {
+		if _, err := os.Stat(path); err != nil {
+			return fmt.Errorf("cannot use --init-path %s: %w", path, errors.Unwrap(err))
+		}
+	}
 	_, err = hostdev.Resolve(c.Mounts.Devices)
 	return err
 }

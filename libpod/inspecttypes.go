@@ -238,6 +238,7 @@ type InspectedHostConfig struct {
 	IOMaximumIOps        uint64
 	IOMaximumBandwidth   uint64
 	CgroupConf           map[string]string
+	Init                 bool `json:",omitempty"`
 }
 
 // InspectedLog is where the output goes.

@@ -22,6 +22,7 @@ import (
 	"github.com/carob-containers/carob/pkg/netns"
 	"github.com/carob-containers/carob/pkg/ocihooks"
 	"github.com/carob-containers/carob/pkg/rootfs"
+	"github.com/carob-containers/carob/pkg/sys"
 )
 
 // launch takes a container that has no monitor to a running process.
@@ -61,7 +62,7 @@ func (c *Container) launch(ctx context.Context, opts StartOptions) (conn *client
 	if err := c.useVolumes(ctx); err != nil {
 		return nil, fmt.Errorf("cannot start container %s: %w", c.Name, err)
 	}
-	err = inMountNamespace(func() error {
+	err = sys.InMountNamespace(func() error {
 		l := &launcher{c: c, opts: opts, net: net}
 		if err := l.prepare(ctx); err != nil {
 			return err

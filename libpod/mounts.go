@@ -27,7 +27,11 @@ func (rt *Runtime) resolveMounts(ctx context.Context, c *spec.Container, img *ba
 	if img != nil {
 		fromImage = slices.Collect(maps.Keys(img.config.Config.Volumes))
 	}
-	list, err := spec.MergeMounts(c.Mounts.List, inherited, fromImage, c.Mounts.ImageVolume)
+	asked, err := expandGlobs(c.Mounts.List)
+	if err != nil {
+		return err
+	}
+	list, err := spec.MergeMounts(asked, inherited, fromImage, c.Mounts.ImageVolume)
 	if err != nil {
 		return err
 	}
@@ -98,32 +102,35 @@ func withOptions(have, more []string) []string {
 // resolveMounts finds on the host, or makes, what is mounted into the container.
 func (l *launcher) resolveMounts(ctx context.Context) error {
 	for n, m := range l.c.Mounts.List {
-		var err error
-		switch m.Type {
-		case spec.MountBind:
-			m.Source, err = l.bindSource(m)
-		case spec.MountVolume:
-			err = l.volumeSource(ctx, &m)
-		case spec.MountImage:
-			err = l.imageSource(&m, n)
-		case spec.MountGlob:
-			err = l.addGlob(m)
-			if err == nil {
-				continue
-			}
-		}
-		if err == nil && m.Overlay {
-			err = l.overlayMount(&m, n)
-		}
-		if err == nil && m.Chown {
-			err = l.chownSource(m)
-		}
-		if err != nil {
+		if err := l.resolveMount(ctx, &m, n); err != nil {
 			return fmt.Errorf("cannot mount %s: %w", m.Destination, err)
 		}
 		l.in.Mounts = append(l.in.Mounts, m)
 	}
 	return nil
+}
+
+// resolveMount is for mount number n.
+func (l *launcher) resolveMount(ctx context.Context, m *spec.Mount, n int) (err error) {
+	switch m.Type {
+	case spec.MountBind:
+		m.Source, err = l.bindSource(*m)
+	case spec.MountVolume:
+		err = l.volumeSource(ctx, m)
+	case spec.MountImage:
+		err = l.imageSource(m, n)
+	}
+	if err == nil && m.Overlay {
+		err = l.overlayMount(m, n)
+	}
+	if err != nil || !m.Chown {
+		return err
+	}
+	if m.Type == spec.MountTmpfs {
+		m.Options = append(slices.Clone(m.Options), fmt.Sprintf("uid=%d", l.in.User.UID), fmt.Sprintf("gid=%d", l.in.User.GID))
+		return nil
+	}
+	return l.chownSource(*m)
 }
 
 func (l *launcher) bindSource(m spec.Mount) (string, error) {
@@ -137,23 +144,34 @@ func (l *launcher) bindSource(m spec.Mount) (string, error) {
 	return src, nil
 }
 
-func (l *launcher) addGlob(m spec.Mount) error {
-	found, err := filepath.Glob(m.Source)
-	if err != nil {
-		return err
-	}
-	if len(found) == 0 {
-		return fmt.Errorf("no file fits the glob %q", m.Source)
-	}
-	for _, f := range found {
-		one := m
-		one.Type, one.Source = spec.MountBind, f
-		if strings.HasSuffix(m.Destination, "/") || len(found) > 1 || m.Destination == "" {
-			one.Destination = path.Join("/", m.Destination, filepath.Base(f))
+// expandGlobs makes binds of what the globs among the mounts find: below their
+// destination, or without one at the same place.
+func expandGlobs(mounts []spec.Mount) ([]spec.Mount, error) {
+	var list []spec.Mount
+	for _, m := range mounts {
+		if m.Type != spec.MountGlob {
+			list = append(list, m)
+			continue
 		}
-		l.in.Mounts = append(l.in.Mounts, one)
+		found, err := filepath.Glob(m.Source)
+		if err == nil && len(found) == 0 {
+			err = errors.New("no file paths match")
+		}
+		if err != nil {
+			return nil, fmt.Errorf("cannot mount glob %q: %w", m.Source, err)
+		}
+		for _, f := range found {
+			one := m
+			one.Type, one.Source = spec.MountBind, f
+			if m.Destination == "" {
+				one.Destination = f
+			} else {
+				one.Destination = path.Join(m.Destination, filepath.Base(f))
+			}
+			list = append(list, one)
+		}
 	}
-	return nil
+	return list, nil
 }
 
 // overlayMount prepares an :O mount. The runtime mounts it, except in a user
@@ -178,6 +196,13 @@ func (l *launcher) overlayMount(m *spec.Mount, n int) error {
 // overlayDirs makes the upper and work directory of an :O mount. Without ones
 // of the user's own they start empty at every start.
 func (l *launcher) overlayDirs(m *spec.Mount, n int) error {
+	st, err := os.Stat(m.Source)
+	if err != nil {
+		return err
+	}
+	if !st.IsDir() {
+		return fmt.Errorf("cannot lay changes over %s: option O is for directories", m.Source)
+	}
 	if m.UpperDir != "" {
 		return nil
 	}
@@ -186,10 +211,6 @@ func (l *launcher) overlayDirs(m *spec.Mount, n int) error {
 		return err
 	}
 	m.UpperDir, m.WorkDir = filepath.Join(base, "upper"), filepath.Join(base, "work")
-	st, err := os.Stat(m.Source)
-	if err != nil {
-		return err
-	}
 	for _, dir := range []string{m.UpperDir, m.WorkDir} {
 		if err := os.MkdirAll(dir, st.Mode().Perm()); err != nil {
 			return err

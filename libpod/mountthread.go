@@ -5,29 +5,9 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/carob-containers/carob/pkg/sys"
-
 	"github.com/carob-containers/carob/libpod/oci"
+	"github.com/carob-containers/carob/pkg/sys"
 )
-
-// inMountNamespace runs f on a thread of its own in a new mount namespace.
-// What f mounts is seen by f and by processes that f forks, and by nobody
-// else: the kernel unmounts it all when the last of them is gone, so a
-// killed carob or monitor leaves no mount behind.
-//
-// The namespace is a slave of ours: volumes that are mounted later for other
-// containers show up in it, and nothing goes back.
-func inMountNamespace(f func() error) error {
-	return sys.OnThread(func() error {
-		if err := unix.Unshare(unix.CLONE_NEWNS); err != nil {
-			return fmt.Errorf("cannot make a mount namespace: %w", err)
-		}
-		if err := unix.Mount("", "/", "", unix.MS_REC|unix.MS_SLAVE, ""); err != nil {
-			return fmt.Errorf("cannot detach the mount namespace: %w", err)
-		}
-		return f()
-	})
-}
 
 // hideCgroups covers a hybrid cgroup tree, in the present mount namespace
 // only: crun (1.8) refuses to run where it sees one, even when it is told to
@@ -57,7 +37,7 @@ func besideCgroups(r *oci.Runtime, f func() error) error {
 	if !r.NeedsHiddenCgroups() {
 		return f()
 	}
-	return inMountNamespace(func() error {
+	return sys.InMountNamespace(func() error {
 		if err := hideCgroups(); err != nil {
 			return err
 		}

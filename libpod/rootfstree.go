@@ -15,6 +15,7 @@ import (
 	"github.com/carob-containers/carob/libpod/spec"
 	"github.com/carob-containers/carob/pkg/filetree"
 	"github.com/carob-containers/carob/pkg/rootfs"
+	"github.com/carob-containers/carob/pkg/sys"
 )
 
 // withTree calls f with the container's files as its processes see them, with
@@ -40,7 +41,7 @@ func (c *Container) withTree(ctx context.Context, f func(*filetree.Tree) error) 
 	if st.Live() {
 		return fmt.Errorf("cannot look into container %s: it is just being started", c.Name)
 	}
-	return inMountNamespace(func() error {
+	return sys.InMountNamespace(func() error {
 		l := &launcher{c: c}
 		if err := l.mountToLook(); err != nil {
 			return err
@@ -127,7 +128,7 @@ func (c *Container) withLayer(ctx context.Context, f func(*filetree.Tree) error)
 			return err
 		}
 		defer lock.Release()
-		return inMountNamespace(func() error {
+		return sys.InMountNamespace(func() error {
 			l := &launcher{c: c}
 			if err := l.mountToLook(); err != nil {
 				return err

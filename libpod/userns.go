@@ -57,7 +57,7 @@ type mapper struct {
 }
 
 func (m *mapper) set(uids, gids []userns.IDMap) {
-	m.c.Isolation.Mapping = &spec.IDMapping{UIDs: specMaps(uids), GIDs: specMaps(gids)}
+	m.c.Isolation.Mapping = &spec.IDMapping{UIDs: specMaps(userns.Cut(uids, m.uids)), GIDs: specMaps(userns.Cut(gids, m.gids))}
 }
 
 // keepID makes the user the same inside and outside, or the one that uid= and

@@ -66,18 +66,24 @@ func (l *launcher) volumeSource(ctx context.Context, m *spec.Mount) error {
 			return fmt.Errorf("cannot fill volume %s from the image: %w", m.Source, err)
 		}
 	}
-	m.Source = data
-	if m.SubPath != "" {
-		sub, err := securejoin.SecureJoin(data, m.SubPath)
-		if err != nil {
-			return err
-		}
-		if _, err := os.Stat(sub); err != nil {
-			return fmt.Errorf("cannot find subpath %q in volume %s: %w", m.SubPath, v.Name, errors.Unwrap(err))
-		}
-		m.Source = sub
+	m.Source, err = subPath(data, m.SubPath, "volume "+v.Name)
+	return err
+}
+
+// subPath is the part of a volume or an image that is to be mounted; links
+// inside do not lead out.
+func subPath(dir, sub, whose string) (string, error) {
+	if sub == "" {
+		return dir, nil
 	}
-	return nil
+	path, err := securejoin.SecureJoin(dir, sub)
+	if err != nil {
+		return "", err
+	}
+	if _, err := os.Stat(path); err != nil {
+		return "", fmt.Errorf("cannot find subpath %q in %s: %w", sub, whose, errors.Unwrap(err))
+	}
+	return path, nil
 }
 
 // giveVolume makes an empty volume that nobody has used yet the property of
@@ -203,8 +209,11 @@ func (l *launcher) imageSource(m *spec.Mount, n int) error {
 	if err != nil {
 		return err
 	}
-	m.Source, err = images.MountLayer(img.TopLayer, image.MountOptions{ReadOnly: true})
-	if err != nil {
+	name := m.Source
+	if m.Source, err = images.MountLayer(img.TopLayer, image.MountOptions{ReadOnly: true}); err != nil {
+		return err
+	}
+	if m.Source, err = subPath(m.Source, m.SubPath, "image "+name); err != nil {
 		return err
 	}
 	m.Type = spec.MountBind

@@ -59,11 +59,22 @@ func (a *app) create(ctx context.Context, o *containerOptions, args []string, st
 	if len(c.Network.Networks) > 0 {
 		return nil, fmt.Errorf("cannot use network %q: named and bridge networks come in a later version of carob", c.Network.Networks[0].Name)
 	}
+	a.dropPorts(&c.Network)
 	rt, err := a.open(ctx)
 	if err != nil {
 		return nil, err
 	}
 	return makeContainer(ctx, rt, c, libpod.CreateOptions{Pull: o.pull.options(), Replace: o.replace, StartFollows: startFollows})
+}
+
+// dropPorts takes away the ports that were to be published in a network that
+// is nobody's, or the host's own: there they mean nothing.
+func (a *app) dropPorts(n *spec.Network) {
+	if n.Mode != "none" && n.Mode != "host" || len(n.Ports) == 0 && !n.PublishAll {
+		return
+	}
+	a.warn("no port is published: with --network=" + n.Mode + " there is nothing to publish from")
+	n.Ports, n.PublishAll = nil, false
 }
 
 // makeContainer writes the CID file as well, which no other container may

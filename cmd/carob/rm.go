@@ -43,7 +43,9 @@ func runRm(ctx context.Context, a *app, o *rmOptions, args []string) error {
 	o.ignore = o.ignore || o.force
 	list, err := o.find(ctx, rt, args)
 	err = a.each(list, err, func(c chosen) error {
-		err := c.Remove(ctx, libpod.RemoveOptions{Force: o.force, Volumes: o.volumes, Depend: o.depend, Timeout: seconds(o.time)})
+		// With --all the others are to go as well, whichever is first.
+		opts := libpod.RemoveOptions{Force: o.force, Volumes: o.volumes, Depend: o.depend || o.all, Timeout: seconds(o.time)}
+		err := c.Remove(ctx, opts)
 		var gone *libpod.NoContainerError
 		if errors.As(err, &gone) && (o.ignore || o.all) {
 			return nil

@@ -179,10 +179,7 @@ func (g *generator) shmMounts() ([]rspec.Mount, error) {
 			return nil, err
 		}
 		m.Type, m.Source = "tmpfs", "shm"
-		m.Options = []string{"nosuid", "noexec", "nodev", "mode=1777"}
-		if size > 0 {
-			m.Options = append(m.Options, fmt.Sprintf("size=%d", size))
-		}
+		m.Options = []string{"nosuid", "noexec", "nodev", "mode=1777", fmt.Sprintf("size=%d", size)}
 	}
 	if g.readOnlyAll() {
 		m.Options = append(m.Options, "ro")

@@ -46,19 +46,26 @@ func (g *generator) addRlimit(l spec.Ulimit) {
 
 func (g *generator) addDefaultRlimit(name string, n uint64) {
 	l := spec.Ulimit{Name: name, Soft: n, Hard: n}
-	if have, known := g.Host.Rlimits[name]; known && g.Host.Rootless {
+	if have, known := g.Host.Rlimits[name]; known && g.cannotRaise() {
 		l.Soft, l.Hard = min(n, have.Soft), min(n, have.Hard)
 	}
 	g.addRlimit(l)
 }
 
-// clamp keeps a limit within carob's own hard limit, which an unprivileged
-// user cannot raise. Open files and processes are lowered: compose files and
+// cannotRaise: only CAP_SYS_RESOURCE raises a hard limit, and it has to be the
+// host's. Root in a virtual machine or a container may lack it.
+func (g *generator) cannotRaise() bool {
+	const sysResource = 24
+	return g.Host.Rootless || g.Host.Capabilities != 0 && g.Host.Capabilities&(1<<sysResource) == 0
+}
+
+// clamp keeps a limit within carob's own hard limit where that cannot be
+// raised. Open files and processes are lowered: compose files and
 // scripts ask for "as many as possible" with numbers that suit root. Any
 // other limit too high is an error.
 func (g *generator) clamp(l spec.Ulimit) (spec.Ulimit, error) {
 	have, known := g.Host.Rlimits[l.Name]
-	if !known || !g.Host.Rootless || l.Hard <= have.Hard {
+	if !known || !g.cannotRaise() || l.Hard <= have.Hard {
 		return l, nil
 	}
 	if l.Name != "nofile" && l.Name != "nproc" {

@@ -12,6 +12,8 @@ import (
 	"path/filepath"
 	"strings"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/carob-containers/carob/pkg/cgroup"
 )
 
@@ -40,25 +42,39 @@ func (e *NotInstalledError) Error() string {
 func (e *NotInstalledError) Hint() string { return "install one: apt-get install crun" }
 
 // Find looks for the OCI runtime name (a path, a name, or "" for the first of
-// crun and runc). manager is the cgroup manager asked for, "" the best one.
+// crun and runc that can do the work). manager is the cgroup manager asked
+// for, "" the best one.
 func Find(name string, flags []string, manager, runDir string) (*Runtime, error) {
-	path, err := lookup(name)
+	facts, err := cgroup.Probe(manager)
 	if err != nil {
 		return nil, err
 	}
-	r := &Runtime{Path: path, Name: "crun", Flags: flags, Root: filepath.Join(runDir, "oci")}
+	names := []string{name}
+	if name == "" {
+		names = preferred(facts)
+	}
+	path, err := lookup(names)
+	if err != nil {
+		return nil, err
+	}
+	r := &Runtime{Path: path, Name: "crun", Flags: flags, Root: filepath.Join(runDir, "oci"), Cgroups: facts}
 	if strings.Contains(filepath.Base(path), "runc") {
 		r.Name = "runc"
 	}
-	r.Cgroups, err = cgroup.Probe(manager)
-	return r, err
+	return r, nil
 }
 
-func lookup(name string) (string, error) {
-	names := []string{name}
-	if name == "" {
-		names = []string{"crun", "runc"}
+// preferred puts crun first, but where root may not raise limits: to load the
+// filter for devices into a cgroup, crun (1.8) raises one, and gives up.
+func preferred(facts cgroup.Facts) []string {
+	mayRaise, err := unix.PrctlRetInt(unix.PR_CAPBSET_READ, unix.CAP_SYS_RESOURCE, 0, 0, 0)
+	if facts.Manager != cgroup.None && err == nil && mayRaise == 0 {
+		return []string{"runc", "crun"}
 	}
+	return []string{"crun", "runc"}
+}
+
+func lookup(names []string) (string, error) {
 	for _, n := range names {
 		if strings.Contains(n, "/") {
 			if _, err := os.Stat(n); err == nil {
@@ -76,7 +92,10 @@ func lookup(name string) (string, error) {
 			}
 		}
 	}
-	return "", &NotInstalledError{name}
+	if len(names) > 1 {
+		return "", &NotInstalledError{}
+	}
+	return "", &NotInstalledError{names[0]}
 }
 
 // Argv is the runtime's argv up to the subcommand. withCgroups is false for a

@@ -255,7 +255,7 @@ func (m *Mount) checkMount() error {
 	switch m.Type {
 	case MountBind:
 		if m.Source == "" {
-			return fmt.Errorf("must set source for the bind mount of %s", m.Destination)
+			m.Source = m.Destination
 		}
 	case MountGlob, MountImage:
 		if m.Source == "" {

@@ -59,6 +59,7 @@ func TestParseMount(t *testing.T) {
 		"type=image,src=fedora,dst=/b,ro,subpath=/etc":                                      {Type: "image", Source: "fedora", Destination: "/b", SubPath: "/etc"},
 		"type=devpts,destination=/dev/pts,uid=1,gid=2,mode=620,max=10":                      {Type: "devpts", Destination: "/dev/pts", Options: []string{"uid=1", "gid=2", "mode=620", "max=10"}},
 		"type=glob,src=/usr/lib/foo*,ro":                                                    {Type: "glob", Source: "/usr/lib/foo*", Options: []string{"ro"}},
+		"type=bind,dst=/b":                                                                  {Type: "bind", Source: "/b", Destination: "/b"},
 		"type=glob,src=/a*,dst=/b":                                                          {Type: "glob", Source: "/a*", Destination: "/b"},
 	} {
 		got, err := spec.ParseMount(in)
@@ -66,7 +67,7 @@ func TestParseMount(t *testing.T) {
 			t.Errorf("%s: got %+v, %v, want %+v", in, got, err, want)
 		}
 	}
-	for _, in := range []string{"", "type=foo,dst=/b", "type=bind,src=/a", "type=bind,dst=/b", "type=bind,src=/a,dst=/b,foo=1",
+	for _, in := range []string{"", "type=foo,dst=/b", "type=bind,src=/a", "type=bind,src=/a,dst=/b,foo=1",
 		"type=bind,src=/a,dst=b", "type=bind,src=,dst=/b", "type=bind,src=/a,dst=/b,ro=x", "type=tmpfs,src=/a,dst=/b",
 		"type=tmpfs,dst=/b,tmpfs-mode=999", "type=tmpfs,dst=/b,tmpfs-size=x", "type=image,dst=/b", "type=devpts,dst=/b,uid=x",
 		"type=bind,src=/a,dst=/b,relabel=x", "type=bind,src=/a,dst=/b,bind-propagation=x", `type=bind,"src=/a`, "type=glob", "type=volume,src=a/b,dst=/x"} {

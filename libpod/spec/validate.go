@@ -2,6 +2,7 @@ package spec
 
 import (
 	"fmt"
+	"net/netip"
 	"path"
 	"slices"
 	"strconv"
@@ -161,8 +162,19 @@ func (c *Container) validateNetwork() error {
 	if c.Mounts.NoHosts && len(n.AddHosts) > 0 {
 		return together("--no-hosts", "--add-host")
 	}
+	for _, word := range n.AddHosts {
+		name, ip, _ := strings.Cut(word, ":")
+		if _, err := netip.ParseAddr(strings.Trim(ip, "[]")); name == "" || err != nil && ip != "host-gateway" {
+			return fmt.Errorf("invalid --add-host %q: NAME:IP is wanted, or NAME:host-gateway", word)
+		}
+	}
 	if len(n.DNS) > 1 && slices.Contains(n.DNS, "none") {
 		return fmt.Errorf("invalid --dns: \"none\" cannot be set together with a server")
+	}
+	for _, server := range n.DNS {
+		if _, err := netip.ParseAddr(server); err != nil && server != "none" {
+			return fmt.Errorf("invalid --dns: %s is not an IP address", server)
+		}
 	}
 	word, _, _ := strings.Cut(n.Mode, ":")
 	if word == "container" && len(n.DNS)+len(n.DNSSearch)+len(n.DNSOptions) > 0 {

@@ -18,6 +18,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/carob-containers/carob/pkg/sys"
 )
 
 // slirpOptions are the words of --network slirp4netns:opt,opt.
@@ -131,7 +133,10 @@ func (h *Helper) runSlirp(ctx context.Context, program string, cfg *Config) (up 
 	cmd.Dir = "/"
 	cmd.Stdin, cmd.Stdout, cmd.Stderr, cmd.ExtraFiles = cfg.Namespace, words, words, []*os.File{readyOut}
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
-	if err := cmd.Start(); err != nil {
+	// Its sandbox takes down the mounts it sees, and those shared with others
+	// there as well (slirp4netns 1.2): on a host whose mounts are shared, as
+	// systemd makes them, root's would lose /sys/fs/cgroup and more.
+	if err := sys.InMountNamespace(cmd.Start); err != nil {
 		return nil, fmt.Errorf("cannot start slirp4netns: %w", err)
 	}
 	if err := h.running(cmd.Process.Pid); err != nil {

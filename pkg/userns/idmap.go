@@ -151,6 +151,24 @@ func merge(maps []IDMap) []IDMap {
 	return out
 }
 
+// Cut divides a mapping's lines where those of ns, the namespace it is made
+// in, meet. The kernel takes a line only whose ids outside lie in one line
+// there (user_namespaces(7)), and a user's own id and every range of
+// /etc/subuid make a line each.
+func Cut(maps, ns []IDMap) []IDMap {
+	var out []IDMap
+	for _, m := range maps {
+		for _, s := range hostSpans(ns) {
+			if n := s.end - uint64(m.Host); uint64(m.Host) >= s.start && uint64(m.Host) < s.end && n < uint64(m.Size) {
+				out = append(out, IDMap{m.Container, m.Host, uint32(n)})
+				m = IDMap{m.Container + uint32(n), m.Host + uint32(n), m.Size - uint32(n)}
+			}
+		}
+		out = append(out, m)
+	}
+	return out
+}
+
 // MapWords are what --uidmap and --gidmap are turned into a mapping with.
 type MapWords struct {
 	UIDs, GIDs []string // [FLAGS:]CONTAINER:FROM[:AMOUNT], as typed

@@ -2,6 +2,7 @@ package userns
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -152,4 +153,23 @@ func FuzzParseMaps(f *testing.F) {
 			}
 		}
 	})
+}
+
+func TestCorner38CutAtTheSeams(t *testing.T) {
+	ns := []IDMap{{0, 1003, 1}, {1, 100000, 10}, {11, 300000, 10}}
+	for _, c := range []struct{ in, want []IDMap }{
+		{[]IDMap{{0, 0, 21}}, []IDMap{{0, 0, 1}, {1, 1, 10}, {11, 11, 10}}},
+		{[]IDMap{{0, 1, 5}, {5, 0, 1}, {6, 6, 15}}, []IDMap{{0, 1, 5}, {5, 0, 1}, {6, 6, 5}, {11, 11, 10}}},
+		{[]IDMap{{0, 2, 3}}, []IDMap{{0, 2, 3}}},
+		{[]IDMap{{0, 15, 99}}, []IDMap{{0, 15, 6}, {6, 21, 93}}}, // the kernel says what is not there
+		{nil, nil},
+	} {
+		if got := Cut(c.in, ns); !slices.Equal(got, c.want) {
+			t.Errorf("%v: got %v, want %v", c.in, got, c.want)
+		}
+	}
+	root := []IDMap{{0, 0, 1<<32 - 1}}
+	if got := Cut([]IDMap{{0, 100000, 65536}}, root); len(got) != 1 {
+		t.Errorf("root: %v", got)
+	}
 }
