@@ -205,7 +205,6 @@ func (i *inspector) limits() {
 	o.BlkioDeviceReadBps, o.BlkioDeviceWriteBps = rates(r.DeviceReadBPS, spec.ParseDeviceBytes), rates(r.DeviceWriteBPS, spec.ParseDeviceBytes)
 	o.BlkioDeviceReadIOps, o.BlkioDeviceWriteIOps = rates(r.DeviceReadIOPS, spec.ParseDeviceCount), rates(r.DeviceWriteIOPS, spec.ParseDeviceCount)
 	o.OomKillDisable, o.CgroupConf = r.OOMKillDisable, r.CgroupConf
-	o.Init = i.c.Process.Init
 	if r.OOMScoreAdj != nil {
 		o.OomScoreAdj = *r.OOMScoreAdj
 	}

@@ -238,7 +238,6 @@ type InspectedHostConfig struct {
 	IOMaximumIOps        uint64
 	IOMaximumBandwidth   uint64
 	CgroupConf           map[string]string
-	Init                 bool `json:",omitempty"`
 }
 
 // InspectedLog is where the output goes.
