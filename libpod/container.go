@@ -78,6 +78,9 @@ func (c *Container) Dir() string { return c.rt.dirs.Container(c.ID) }
 // RunDir is its runtime directory.
 func (c *Container) RunDir() string { return c.rt.dirs.ContainerRun(c.ID) }
 
+// hasLayer tells that its root file system is a layer on top of an image.
+func (c *Container) hasLayer() bool { return c.Rootfs == nil && !c.Infra }
+
 // Lock keeps other commands from changing the container until released.
 func (c *Container) Lock(ctx context.Context) (*store.Lock, error) {
 	l, err := store.Acquire(ctx, filepath.Join(c.Dir(), store.LockFile), false)

@@ -44,7 +44,17 @@ type CreateOptions struct {
 // then the database row, then the layer, and last the record file, without
 // which a container counts as half made and is swept by the next listing.
 func (rt *Runtime) CreateContainer(ctx context.Context, c *spec.Container, opts CreateOptions) (*Container, error) {
-	c.ID, c.Created = newID(), time.Now()
+	c.ID = newID()
+	if err := rt.joinPod(ctx, c); err != nil {
+		return nil, err
+	}
+	return rt.createContainer(ctx, c, opts, nil)
+}
+
+// createContainer makes a container that has an ID; pod is the one to be made
+// together with it.
+func (rt *Runtime) createContainer(ctx context.Context, c *spec.Container, opts CreateOptions, pod *spec.Pod) (*Container, error) {
+	c.Created = time.Now()
 	img, err := rt.chooseImage(ctx, c, opts.Pull)
 	if err != nil {
 		return nil, err
@@ -56,6 +66,7 @@ func (rt *Runtime) CreateContainer(ctx context.Context, c *spec.Container, opts 
 		}
 	}
 	plan, err := rt.planCreate(ctx, c, img)
+	plan.pod = pod
 	defer plan.ids.Release()
 	if err != nil {
 		return nil, err
@@ -95,6 +106,7 @@ func withImageLabels(labels map[string]string, img *baseImage) map[string]string
 
 // createPlan is what else a container brings into the world.
 type createPlan struct {
+	pod     *spec.Pod      // made with its infra container
 	needs   []string       // containers it depends on
 	volumes []*spec.Volume // volumes it uses, made unless there
 	ids     *store.Lock    // held while ids for --userns=auto are chosen
@@ -170,7 +182,7 @@ func (c *Container) make(ctx context.Context, img *baseImage, plan *createPlan) 
 			return err
 		}
 	}
-	if c.Rootfs == nil {
+	if c.hasLayer() {
 		images, err := c.rt.Images()
 		if err != nil {
 			return err
@@ -195,6 +207,11 @@ func (c *Container) insert(ctx context.Context, plan *createPlan) error {
 			c.Name = randomName(try)
 		}
 		err := c.rt.db.Update(ctx, func(t *store.Tx) error {
+			if plan.pod != nil {
+				if err := t.AddPod(plan.pod); err != nil {
+					return err
+				}
+			}
 			var names []string
 			for _, v := range plan.volumes {
 				if _, err := t.EnsureVolume(v); err != nil {
@@ -204,7 +221,10 @@ func (c *Container) insert(ctx context.Context, plan *createPlan) error {
 			}
 			return t.AddContainer(c.Container, plan.needs, names)
 		})
-		if !errors.Is(err, store.ErrExists) {
+		if errors.Is(err, store.ErrNoPod) {
+			return fmt.Errorf("cannot create container: %w", &NoPodError{c.Pod[:12]})
+		}
+		if !errors.Is(err, store.ErrExists) || plan.pod != nil {
 			return err
 		}
 		if !given && try < 20 {
@@ -228,6 +248,9 @@ func (c *Container) nameInUse(ctx context.Context) error {
 
 // chooseImage finds, and if the policy says so pulls, the image.
 func (rt *Runtime) chooseImage(ctx context.Context, c *spec.Container, pull PullOptions) (*baseImage, error) {
+	if c.Infra {
+		return nil, nil
+	}
 	if c.Rootfs != nil {
 		return nil, checkRootfs(c.Rootfs)
 	}

@@ -37,28 +37,39 @@ func (l *launcher) resolveHostname(ctx context.Context) error {
 	return nil
 }
 
+// madeFile is one that is made for a container and bound into it.
+type madeFile struct {
+	name string
+	path *string // in bundle.Files
+	make func() (body string, wanted bool, err error)
+}
+
+// networkFiles tell of names and addresses: containers that share a network
+// or a host name share these.
+func (l *launcher) networkFiles() []madeFile {
+	f := &l.in.Files
+	return []madeFile{
+		{"hosts", &f.Hosts, l.hostsFile}, {"resolv.conf", &f.ResolvConf, l.resolvConf}, {"hostname", &f.Hostname, l.hostnameFile},
+	}
+}
+
 // writeFiles makes the files that are bound into the container's /etc and /run.
 func (l *launcher) writeFiles(ctx context.Context) error {
 	if err := l.shareFiles(ctx); err != nil {
 		return err
 	}
+	f := &l.in.Files
+	return l.write(append(l.networkFiles(),
+		madeFile{".containerenv", &f.Containerenv, l.containerenv}, madeFile{"passwd", &f.Passwd, l.passwdFile},
+		madeFile{"group", &f.Group, l.groupFile}, madeFile{"localtime", &f.Localtime, l.localtime}))
+}
+
+func (l *launcher) write(files []madeFile) error {
 	dir := filepath.Join(l.c.Dir(), store.FilesDir)
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return err
 	}
-	for _, f := range []struct {
-		name string
-		path *string
-		make func() (string, bool, error)
-	}{
-		{"hosts", &l.in.Files.Hosts, l.hostsFile},
-		{"resolv.conf", &l.in.Files.ResolvConf, l.resolvConf},
-		{"hostname", &l.in.Files.Hostname, l.hostnameFile},
-		{".containerenv", &l.in.Files.Containerenv, l.containerenv},
-		{"passwd", &l.in.Files.Passwd, l.passwdFile},
-		{"group", &l.in.Files.Group, l.groupFile},
-		{"localtime", &l.in.Files.Localtime, l.localtime},
-	} {
+	for _, f := range files {
 		if *f.path != "" {
 			continue // somebody else's
 		}

@@ -68,7 +68,11 @@ func (l *launcher) shareShm(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	fd, err := openMountOf(st.PID, "/dev/shm")
+	path := "/dev/shm"
+	if other.Infra {
+		path = other.infraShm()
+	}
+	fd, err := openMountOf(st.PID, path)
 	if errors.Is(err, os.ErrNotExist) {
 		return nil
 	}

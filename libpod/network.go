@@ -12,6 +12,7 @@ import (
 
 	"github.com/carob-containers/carob/libpod/monitor"
 	"github.com/carob-containers/carob/libpod/spec"
+	"github.com/carob-containers/carob/libpod/store"
 	"github.com/carob-containers/carob/pkg/netns"
 	"github.com/carob-containers/carob/pkg/userns"
 )
@@ -63,11 +64,22 @@ func (rt *Runtime) beginNetwork(ctx context.Context, c *spec.Container) (*networ
 	if kind != netPasta && kind != netSlirp {
 		return n, nil
 	}
-	runDir := rt.dirs.ContainerRun(c.ID)
-	if err := os.MkdirAll(runDir, 0o700); err != nil {
+	ns, err := netns.New()
+	if err != nil {
 		return nil, err
 	}
-	if n.ns, err = netns.New(); err != nil {
+	return rt.helpNetwork(ctx, c, ns)
+}
+
+// helpNetwork starts the helper that connects ns, c's, to the outside.
+func (rt *Runtime) helpNetwork(ctx context.Context, c *spec.Container, ns *os.File) (*network, error) {
+	kind, arg, err := networkKind(c.Network.Mode)
+	if err != nil {
+		return nil, err
+	}
+	n := &network{kind: kind, join: arg, ns: ns}
+	runDir := rt.dirs.ContainerRun(c.ID)
+	if err := os.MkdirAll(runDir, 0o700); err != nil {
 		return nil, err
 	}
 	n.helper, err = netns.Start(ctx, netns.Config{
@@ -85,7 +97,7 @@ func (rt *Runtime) beginNetwork(ctx context.Context, c *spec.Container) (*networ
 
 // sweepNetworks ends what killed starts have left of networks.
 func (rt *Runtime) sweepNetworks() error {
-	return netns.Sweep(filepath.Dir(rt.dirs.ContainerRun("any")), monitor.PastaPID, monitor.SocketFile)
+	return netns.Sweep(filepath.Dir(rt.dirs.ContainerRun("any")), monitor.PastaPID, monitor.SocketFile, store.SandboxFile)
 }
 
 // immediate tells that there is nothing to wait for.
@@ -112,11 +124,15 @@ func (n *network) handOver() {
 
 // abort ends what was begun, unless it was handed over.
 func (n *network) abort() {
-	if n == nil || n.claimed || n.helper == nil {
+	if n == nil || n.claimed {
 		return
 	}
-	n.helper.Kill()
-	n.ns.Close()
+	if n.helper != nil {
+		n.helper.Kill()
+	}
+	if n.ns != nil {
+		n.ns.Close()
+	}
 }
 
 // pin gives the namespace a path in the present mount namespace, which the

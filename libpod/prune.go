@@ -37,7 +37,7 @@ func (rt *Runtime) PruneContainers(ctx context.Context, filters []string) ([]Pru
 	for i := len(all) - 1; i >= 0; i-- {
 		c := all[i]
 		st, err := c.Repair(ctx)
-		if err != nil || st.Live() {
+		if err != nil || st.Live() || c.Infra {
 			continue
 		}
 		if ok, err := parsed.Match(ctx, rt, c); err != nil {
@@ -56,6 +56,30 @@ func (rt *Runtime) PruneContainers(ctx context.Context, filters []string) ([]Pru
 		done = append(done, Pruned{c.ID, sizes.RW})
 	}
 	return done, nil
+}
+
+// PrunePods removes the pods that do not run and returns their IDs.
+func (rt *Runtime) PrunePods(ctx context.Context) ([]string, error) {
+	all, err := rt.Pods(ctx)
+	if err != nil {
+		return nil, err
+	}
+	var gone []string
+	for _, p := range all {
+		st, err := p.State(ctx)
+		if err != nil {
+			return gone, err
+		}
+		if st.Status != PodCreated && st.Status != PodExited || st.Status == PodCreated && len(st.Members) > 1 {
+			continue
+		}
+		err = p.Remove(ctx, RemoveOptions{Volumes: true})
+		if err != nil && !errors.Is(err, errNoPod) {
+			return gone, err
+		}
+		gone = append(gone, p.ID)
+	}
+	return gone, nil
 }
 
 // Leftover is something that killed commands or a power cut have left: no row

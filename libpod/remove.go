@@ -18,10 +18,16 @@ type RemoveOptions struct {
 	Volumes bool  // anonymous volumes too
 	Timeout *uint // seconds for the stop that Force implies
 	Depend  bool  // and all that depend on it
+
+	withPod bool // an infra container: its pod goes, too
 }
 
 // Remove removes a container. A running one needs Force.
 func (c *Container) Remove(ctx context.Context, opts RemoveOptions) error {
+	if c.Infra && !opts.withPod {
+		return withHint(fmt.Errorf("cannot remove container %s: it is the infra container of pod %s and goes with it", c.Name, c.Pod[:12]),
+			"carob pod rm "+c.Pod[:12])
+	}
 	deps, err := c.rt.db.Dependents(ctx, c.ID)
 	if err != nil {
 		return err
@@ -85,7 +91,7 @@ func (c *Container) erase(ctx context.Context) error {
 	if err != nil && !errors.Is(err, os.ErrNotExist) {
 		return fmt.Errorf("cannot remove container %s: %w", c.Name, err)
 	}
-	if c.Rootfs == nil {
+	if c.hasLayer() {
 		images, err := c.rt.Images()
 		if err != nil {
 			return err
@@ -102,10 +108,24 @@ func (c *Container) erase(ctx context.Context) error {
 	if err := os.RemoveAll(c.RunDir()); err != nil {
 		return err
 	}
-	if err := c.rt.db.Update(ctx, func(t *store.Tx) error { return t.RemoveContainer(c.ID) }); err != nil {
+	if err := c.rt.db.Update(ctx, c.forgetRow); err != nil {
 		return err
 	}
 	return os.RemoveAll(c.Dir())
+}
+
+// forgetRow removes the container from the database; a pod goes with its
+// infra container.
+func (c *Container) forgetRow(t *store.Tx) error {
+	err := t.RemoveContainer(c.ID)
+	if err != nil || !c.Infra {
+		return err
+	}
+	members, err := t.RemovePod(c.Pod)
+	if err == nil && len(members) > 0 {
+		return fmt.Errorf("cannot remove pod %s: it has got another container, %s", c.Pod[:12], members[0][:12])
+	}
+	return err
 }
 
 // sweep finishes a half made container unless its maker still works on it.

@@ -112,6 +112,9 @@ func (c *Container) clean(ctx context.Context, st *State) error {
 	if held, err := monitor.LockRecord(int(record.Fd())); err != nil || held {
 		return err // held: a monitor after all
 	}
+	if used, err := c.netInUse(ctx); err != nil || used {
+		return errors.Join(err, writeEnd(record, st)) // its network helper works on for others
+	}
 	if st.BootID == c.rt.bootID || st.BootID == "" { // "": killed before its first word
 		if err := netns.Stop(filepath.Join(c.RunDir(), monitor.PastaPID)); err != nil {
 			return err
@@ -121,6 +124,11 @@ func (c *Container) clean(ctx context.Context, st *State) error {
 	if err := os.RemoveAll(c.RunDir()); err != nil {
 		return err
 	}
+	return writeEnd(record, st)
+}
+
+// writeEnd writes down that a container has ended.
+func writeEnd(record *os.File, st *State) error {
 	rec := st.Record
 	rec.State, rec.PID = monitor.StateExited, 0
 	if rec.Finished < rec.Started {

@@ -34,7 +34,7 @@ type StartOptions struct {
 }
 
 // Start starts the container. The connection, to be closed by the caller,
-// tells how it goes on. Without streams the process runs when Start returns;
+// tells how it goes on; an infra container has none. Without streams the process runs when Start returns;
 // with streams that, too, is still to be read from the connection, in its
 // place among the output. A start that the OCI runtime refused is a
 // *client.Failed with podman's exit code.
@@ -72,6 +72,9 @@ func (c *Container) Start(ctx context.Context, opts StartOptions) (*client.Conn,
 	}
 	if err := c.startRequired(ctx); err != nil {
 		return nil, err
+	}
+	if c.Infra {
+		return nil, c.startInfra(ctx)
 	}
 	return c.launch(ctx, opts)
 }

@@ -48,6 +48,9 @@ func (c *Container) end(ctx context.Context, st *State, timeout *uint) error {
 	if st.Stale {
 		return c.clean(ctx, st)
 	}
+	if c.Infra {
+		return c.endInfra(ctx, st)
+	}
 	if st.Orphan {
 		repaired, err := c.repair(ctx, st)
 		if err != nil {

@@ -26,6 +26,7 @@ func commands() []command {
 		{"logs", newLogs},
 		{"mount", newMount},
 		{"pause", newPause},
+		{"pod", newPod},
 		{"port", newPort},
 		{"ps", newPs},
 		{"pull", newTransfer("pull", "Bring images here from a registry or an archive")},

@@ -25,9 +25,10 @@ type containerOptions struct {
 	health, startup    spec.Health
 	noHealth           bool
 
-	pull    pullFlags
-	replace bool
-	attach  []string
+	pull      pullFlags
+	replace   bool
+	attach    []string
+	podIDFile string
 }
 
 // pullFlags choose the image; they are not kept with the container.
@@ -98,6 +99,9 @@ func addIdentityFlags(f *pflag.FlagSet, o *containerOptions) {
 	f.Var(one(&c.Restart, "policy", spec.ParseRestart), "restart", "what to do when the container ends: no, always, unless-stopped or on-failure[:TIMES]")
 	f.StringSliceVarP(&o.attach, "attach", "a", nil, "attach to stdin, stdout or stderr only")
 	f.BoolVar(&o.rootfs, "rootfs", false, "the first argument is a directory, DIR[:O], and not an image")
+	f.StringVar(&c.Pod, "pod", "", "pod to run in, or new:NAME for one that is made with the container")
+	f.StringVar(&o.podIDFile, "pod-id-file", "", "file to read the pod's ID from")
+	f.Var(one(&c.InitType, "kind", parseInitType), "init-ctr", "run to its end before the other containers of the pod: always, at every start of the pod, or once")
 	f.BoolP("disable-content-trust", "", false, "accepted for docker's sake: there is no content trust to disable")
 }
 
@@ -167,12 +171,17 @@ func addIsolationFlags(f *pflag.FlagSet, i *spec.Isolation) {
 	f.StringVar(&i.IPC, "ipc", "", "IPC namespace: private, shareable, host, none, container:NAME, ns:PATH")
 	f.StringVar(&i.UTS, "uts", "", "UTS namespace: private, host, container:NAME, ns:PATH")
 	f.StringVar(&i.Cgroup, "cgroupns", "", "cgroup namespace: private, host, container:NAME, ns:PATH")
+	addUserNamespaceFlags(f, i)
+	f.StringVarP(&i.Hostname, "hostname", "h", "", "host name inside the container")
+}
+
+// addUserNamespaceFlags are those that a pod has, too.
+func addUserNamespaceFlags(f *pflag.FlagSet, i *spec.Isolation) {
 	f.StringVar(&i.User, "userns", "", "user namespace: host, keep-id[:uid=N,gid=N], auto[:OPTIONS], nomap, container:NAME, ns:PATH")
 	f.StringSliceVar(&i.UIDMap, "uidmap", nil, "mapping of user IDs: CONTAINER:HOST[:AMOUNT]")
 	f.StringSliceVar(&i.GIDMap, "gidmap", nil, "mapping of group IDs: CONTAINER:HOST[:AMOUNT]")
 	f.StringVar(&i.SubUID, "subuidname", "", "name in /etc/subuid whose range to map")
 	f.StringVar(&i.SubGID, "subgidname", "", "name in /etc/subgid whose range to map")
-	f.StringVarP(&i.Hostname, "hostname", "h", "", "host name inside the container")
 }
 
 func addSecurityFlags(f *pflag.FlagSet, o *containerOptions) {

@@ -48,10 +48,16 @@ func addCgroupFlags(f *pflag.FlagSet, r *spec.Resources) {
 
 func addNetworkFlags(f *pflag.FlagSet, o *containerOptions) {
 	n := &o.c.Network
-	f.StringArrayVar(&o.networks, "network", nil, "network: none, host, private, pasta[:OPTIONS], slirp4netns[:OPTIONS], container:NAME, ns:PATH")
-	f.VarP(commaEach(&n.Ports, "port", spec.ParsePublish), "publish", "p", "publish a port or a range: [[IP:][HOSTPORT]:]PORT[/PROTOCOL]")
+	addSharedNetworkFlags(f, o)
 	f.BoolVarP(&n.PublishAll, "publish-all", "P", false, "publish all exposed ports to ports that are free")
 	f.Var(commaEach(&n.Expose, "port", parseExpose), "expose", "expose a port or a range: PORT[-PORT][/PROTOCOL]")
+}
+
+// addSharedNetworkFlags are those that a pod has, too.
+func addSharedNetworkFlags(f *pflag.FlagSet, o *containerOptions) {
+	n := &o.c.Network
+	f.StringArrayVar(&o.networks, "network", nil, "network: none, host, private, pasta[:OPTIONS], slirp4netns[:OPTIONS], container:NAME, ns:PATH")
+	f.VarP(commaEach(&n.Ports, "port", spec.ParsePublish), "publish", "p", "publish a port or a range: [[IP:][HOSTPORT]:]PORT[/PROTOCOL]")
 	f.StringSliceVar(&n.AddHosts, "add-host", nil, "line for /etc/hosts: NAME[;NAME...]:IP, where IP may be host-gateway")
 	f.StringSliceVar(&n.DNS, "dns", nil, "DNS server; none: leave the image's /etc/resolv.conf alone")
 	f.StringSliceVar(&n.DNSSearch, "dns-search", nil, "DNS search domain")
@@ -108,8 +114,6 @@ func addPullFlags(f *pflag.FlagSet, p *pullFlags) {
 // addLaterFlags are those whose time has not come: clear words are better
 // than "unknown flag" for somebody who reads podman's manual.
 func addLaterFlags(f *pflag.FlagSet) {
-	addRefused(f, "pod to run in", "pods come in a later version of carob", "pod", "pod-id-file")
-	addRefused(f, "kind of init container", "pods come in a later version of carob", "init-ctr")
 	addRefused(f, "GPUs to hand inside", "CDI devices are not supported; name the device files with --device", "gpus")
 	addRefused(f, "size of systemd's tmpfs mounts", "it is not supported; mount what systemd needs with --tmpfs DIR:size=SIZE", "shm-size-systemd")
 	addRefused(f, "docker's link-local addresses", "link-local addresses are not supported", "link-local-ip")

@@ -49,7 +49,7 @@ func (o *containerOptions) spec(args []string, caller *callerFacts) (*spec.Conta
 		return nil, err
 	}
 	for _, step := range []func(*callerFacts) error{
-		o.setEnv, o.setLabels, o.setNetworks, o.setHealth, o.setUserNamespace, o.setPaths, o.setDescriptors, o.check,
+		o.setPod, o.setEnv, o.setLabels, o.setNetworks, o.setHealth, o.setUserNamespace, o.setPaths, o.setDescriptors, o.check,
 	} {
 		if err := step(caller); err != nil {
 			return nil, err
@@ -229,14 +229,7 @@ func (o *containerOptions) setUserNamespace(caller *callerFacts) error {
 // setPaths makes the caller's paths hold from any directory.
 func (o *containerOptions) setPaths(*callerFacts) error {
 	c := &o.c
-	paths := []*string{&c.CIDFile, &c.PIDFile, &c.MonitorPIDFile, &c.Log.Path, &c.Process.InitPath}
-	for i := range c.Mounts.List {
-		m := &c.Mounts.List[i]
-		if m.Type == spec.MountBind || m.Type == spec.MountGlob {
-			paths = append(paths, &m.Source)
-		}
-		paths = append(paths, &m.UpperDir, &m.WorkDir)
-	}
+	paths := append(mountPaths(c.Mounts.List), &c.CIDFile, &c.PIDFile, &c.MonitorPIDFile, &c.Log.Path, &c.Process.InitPath)
 	if c.Security.Seccomp != "unconfined" {
 		paths = append(paths, &c.Security.Seccomp)
 	}
@@ -246,6 +239,23 @@ func (o *containerOptions) setPaths(*callerFacts) error {
 	if f := c.Mounts.HostsFile; f != "none" && f != "image" {
 		paths = append(paths, &c.Mounts.HostsFile)
 	}
+	return makeAbsolute(paths)
+}
+
+// mountPaths are the caller's paths in mounts.
+func mountPaths(mounts []spec.Mount) []*string {
+	var paths []*string
+	for i := range mounts {
+		m := &mounts[i]
+		if m.Type == spec.MountBind || m.Type == spec.MountGlob {
+			paths = append(paths, &m.Source)
+		}
+		paths = append(paths, &m.UpperDir, &m.WorkDir)
+	}
+	return paths
+}
+
+func makeAbsolute(paths []*string) error {
 	for _, p := range paths {
 		if *p == "" {
 			continue
@@ -281,6 +291,9 @@ func (o *containerOptions) setDescriptors(*callerFacts) error {
 // check refuses what contradicts itself or is wrong on this host, before
 // anything is pulled or made.
 func (o *containerOptions) check(*callerFacts) error {
+	if o.c.InitType != "" && o.c.Remove {
+		return errors.New("--init-ctr and --rm cannot be set together: --init-ctr=once removes the container")
+	}
 	if o.pull.platform != "" && o.anyFlag("arch", "os", "variant") {
 		return errors.New("--platform option can not be specified with --arch, --os or --variant")
 	}

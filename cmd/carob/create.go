@@ -64,7 +64,9 @@ func (a *app) create(ctx context.Context, o *containerOptions, args []string, st
 	if err != nil {
 		return nil, err
 	}
-	return makeContainer(ctx, rt, c, libpod.CreateOptions{Pull: o.pull.options(), Replace: o.replace, StartFollows: startFollows})
+	return o.inPod(ctx, rt, func() (*libpod.Container, error) {
+		return makeContainer(ctx, rt, c, libpod.CreateOptions{Pull: o.pull.options(), Replace: o.replace, StartFollows: startFollows})
+	})
 }
 
 // dropPorts takes away the ports that were to be published in a network that

@@ -4,6 +4,9 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	rspec "github.com/opencontainers/runtime-spec/specs-go"
+	"github.com/opencontainers/runtime-tools/generate"
 )
 
 // pingRange is the sysctl that lets a group of users send echo requests
@@ -24,6 +27,15 @@ func (g *generator) addSysctls() error {
 		g.oci.AddLinuxSysctl(pingRange, "0 0")
 	}
 	return nil
+}
+
+// Sysctls are the kernel parameters that a container wants set in namespaces
+// of its own, for those that no runtime makes: an infra container's.
+func Sysctls(in Input) (map[string]string, error) {
+	tool := generate.NewFromSpec(&rspec.Spec{Linux: &rspec.Linux{}})
+	g := &generator{Input: in, oci: &tool}
+	err := g.addSysctls()
+	return tool.Config.Linux.Sysctl, err
 }
 
 // joined tells that the mode names a namespace somebody else set up.

@@ -21,8 +21,14 @@ func (e *AmbiguousError) Error() string {
 	return fmt.Sprintf("more than one %s ID starts with %q: %s", e.Kind, e.Given, strings.Join(e.IDs, ", "))
 }
 
-// AddContainer stores c; ErrExists when its name is taken, by a pod too.
+// AddContainer stores c; ErrExists when its name is taken, by a pod too, and
+// ErrNoPod when its pod is gone.
 func (t *Tx) AddContainer(c *spec.Container, needs, volumes []string) error {
+	if c.Pod != "" {
+		if err := t.hasPod(c.Pod); err != nil {
+			return err
+		}
+	}
 	if _, err := t.exec("INSERT INTO name VALUES (?, ?, 'container')", c.Name, c.ID); err != nil {
 		return err
 	}

@@ -85,7 +85,7 @@ func (t *Tx) exec(query string, args ...any) (int64, error) {
 // migrations are numbered from 1 by their place; one that was released is
 // never changed, a new one is put at the end.
 func migrations() []string {
-	return []string{schema1}
+	return []string{schema1, schema2}
 }
 
 const schema1 = `
@@ -99,6 +99,11 @@ CREATE TABLE uses_volume (container TEXT NOT NULL REFERENCES container(id) ON DE
 	volume TEXT NOT NULL REFERENCES volume(name), PRIMARY KEY (container, volume)) WITHOUT ROWID;
 CREATE TABLE secret (id TEXT PRIMARY KEY, name TEXT NOT NULL UNIQUE, created INTEGER NOT NULL,
 	spec TEXT NOT NULL) WITHOUT ROWID;
+`
+
+const schema2 = `
+CREATE TABLE pod (id TEXT PRIMARY KEY, name TEXT NOT NULL UNIQUE, created INTEGER NOT NULL, spec TEXT NOT NULL) WITHOUT ROWID;
+CREATE INDEX container_pod ON container(pod) WHERE pod != '';
 `
 
 func (d *DB) migrate() error {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -86,9 +87,10 @@ func Stop(pidFile string) error {
 
 // Sweep ends the helpers of starts that were killed before a container could
 // take them over. parent holds a directory per container; pidFile is the name
-// of the pid file in it, and taken the name of what is there as soon as, and
-// as long as, somebody looks after the container. The directories go as well.
-func Sweep(parent, pidFile, taken string) error {
+// of the pid file in it, and taken are names of which one is there as soon as,
+// and as long as, somebody looks after the container. The directories go as
+// well.
+func Sweep(parent, pidFile string, taken ...string) error {
 	dirs, err := os.ReadDir(parent)
 	if err != nil && !errors.Is(err, os.ErrNotExist) {
 		return fmt.Errorf("cannot look for abandoned network helpers: %w", err)
@@ -96,15 +98,22 @@ func Sweep(parent, pidFile, taken string) error {
 	var errs []error
 	for _, d := range dirs {
 		dir := filepath.Join(parent, d.Name())
-		if _, err := os.Lstat(filepath.Join(dir, taken)); err == nil {
+		if hasAny(dir, taken) {
 			continue
 		}
-		errs = append(errs, sweepOne(dir, filepath.Join(dir, pidFile), filepath.Join(dir, taken)))
+		errs = append(errs, sweepOne(dir, filepath.Join(dir, pidFile), taken))
 	}
 	return errors.Join(errs...)
 }
 
-func sweepOne(dir, pidFile, taken string) error {
+func hasAny(dir string, names []string) bool {
+	return slices.ContainsFunc(names, func(name string) bool {
+		_, err := os.Lstat(filepath.Join(dir, name))
+		return err == nil
+	})
+}
+
+func sweepOne(dir, pidFile string, taken []string) error {
 	f, err := os.Open(pidFile)
 	if errors.Is(err, os.ErrNotExist) {
 		removeOld(dir)
@@ -117,7 +126,7 @@ func sweepOne(dir, pidFile, taken string) error {
 	if unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB) != nil {
 		return nil // its starter is at work
 	}
-	if _, err := os.Lstat(taken); err == nil {
+	if hasAny(dir, taken) {
 		return nil // and has just finished
 	}
 	return errors.Join(Stop(pidFile), os.RemoveAll(dir))
@@ -135,6 +144,24 @@ func removeOld(dir string) {
 // named after the container.
 func processName(kind, pidFile string) string {
 	return kind + "-" + filepath.Base(filepath.Dir(pidFile))
+}
+
+// Running tells whether the helper of a pid file lives.
+func Running(pidFile string) bool {
+	data, err := os.ReadFile(pidFile)
+	if err != nil {
+		return false
+	}
+	pid, err := strconv.Atoi(strings.TrimSpace(string(data)))
+	return err == nil && pid > 1 && isHelper(pid)
+}
+
+// isHelper tells whether pid is a helper's; false too for one that has ended.
+func isHelper(pid int) bool {
+	comm, _ := os.ReadFile(filepath.Join("/proc", strconv.Itoa(pid), "comm"))
+	return slices.ContainsFunc([]string{"pasta", "passt", Slirp}, func(name string) bool {
+		return strings.HasPrefix(string(comm), name)
+	})
 }
 
 // killStray ends a helper that nobody has written down.
@@ -163,14 +190,8 @@ func kill(pid int) {
 		return // gone
 	}
 	defer unix.Close(fd)
-	comm, _ := os.ReadFile(filepath.Join("/proc", strconv.Itoa(pid), "comm"))
-	for _, name := range []string{"pasta", "passt", Slirp} {
-		if strings.HasPrefix(string(comm), name) {
-			if unix.PidfdSendSignal(fd, unix.SIGKILL, nil, 0) == nil { // else it is gone
-				awaitEnd(fd)
-			}
-			return
-		}
+	if isHelper(pid) && unix.PidfdSendSignal(fd, unix.SIGKILL, nil, 0) == nil { // else it is gone
+		awaitEnd(fd)
 	}
 }
 

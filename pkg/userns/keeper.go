@@ -57,10 +57,6 @@ func finishKeeper(talk *os.File, pid int, note func(record) error) error {
 	return goAhead(talk)
 }
 
-// noRseq keeps glibc from registering a part of the keeper's memory with the
-// kernel, so that it can be given up; see rest in join/keeper.c.
-const noRseq = "GLIBC_TUNABLES=glibc.pthread.rseq=0"
-
 // launchKeeper starts this program as a keeper and returns our end of the
 // socket. The process started is only the keeper's parent: it forks and ends.
 func launchKeeper(from int) (*os.File, error) {
@@ -73,7 +69,7 @@ func launchKeeper(from int) (*os.File, error) {
 	cmd := exec.Cmd{
 		Path:       "/proc/self/exe",
 		Args:       []string{keeperComm},
-		Env:        []string{join.KeeperEnv + "=3 -1", noRseq},
+		Env:        []string{join.KeeperEnv + "=3 -1", join.SmallEnv},
 		Dir:        "/",
 		ExtraFiles: []*os.File{theirs},
 	}

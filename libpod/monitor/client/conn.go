@@ -164,8 +164,12 @@ func (c *Conn) stopSending() {
 }
 
 // Close ends the conversation. A client that is attached to stdin and has
-// not sent MsgDetach closes the container's stdin with it.
+// not sent MsgDetach closes the container's stdin with it. Closing nil, the
+// connection of a container without a monitor, does nothing.
 func (c *Conn) Close() error {
+	if c == nil {
+		return nil
+	}
 	c.stopSending()
 	return c.f.Close()
 }

@@ -1,7 +1,8 @@
 // Package join makes a carob command enter the keeper's user and mount
 // namespace before the Go runtime starts, and is the body of the keeper
-// itself. Linking it is enough: the work is done by a C constructor, drawn in
-// join.c and keeper.c. Only package userns reads what it found.
+// itself and of pods' sandboxes. Linking it is enough: the work is done by a C
+// constructor, drawn in join.c, keeper.c and sandbox.c. Only package userns
+// and those below it read what it found.
 package join
 
 /*
@@ -16,6 +17,18 @@ import "syscall"
 // keeper: "SOCKET NAMESPACE", two descriptor numbers; NAMESPACE is -1 where a
 // new user namespace shall be made.
 const KeeperEnv = "_CAROB_KEEPER"
+
+// SandboxEnv turns this program into a pod's sandbox: "SOCKET RECORD USERNS",
+// three descriptor numbers; USERNS is -1 where no user namespace is to be
+// joined. HostnameEnv is the name it gives its UTS namespace.
+const (
+	SandboxEnv  = "_CAROB_SANDBOX"
+	HostnameEnv = "_CAROB_HOSTNAME"
+)
+
+// SmallEnv keeps glibc from registering a part of the process's memory with
+// the kernel, so that it can be given up; see rest in keeper.c.
+const SmallEnv = "GLIBC_TUNABLES=glibc.pthread.rseq=0"
 
 // Steps of a keeper's making, as told by it; see keeper.c.
 const (

@@ -13,5 +13,10 @@ struct carob_join {
 extern struct carob_join carob_join;
 
 void carob_keeper_main(int sock, int userns);
+void carob_sandbox_main(int talk, int record, int userns);
+
+/* Shared by the two: see keeper.c. */
+void carob_close_from(int first);
+void carob_rest(void) __attribute__((noreturn));
 
 #endif

@@ -64,15 +64,16 @@ static void await(int sock)
 		_exit(1);
 }
 
-static void close_all(void)
+/* carob_close_from closes every descriptor from first on. */
+void carob_close_from(int first)
 {
 	struct rlimit lim;
 
-	if (syscall(SYS_close_range, 0, ~0U, 0) == 0)
+	if (syscall(SYS_close_range, first, ~0U, 0) == 0)
 		return;
 	if (getrlimit(RLIMIT_NOFILE, &lim) < 0 || lim.rlim_cur > 65536)
 		lim.rlim_cur = 65536;
-	for (rlim_t fd = 0; fd < lim.rlim_cur; fd++)
+	for (rlim_t fd = first; fd < lim.rlim_cur; fd++)
 		close(fd);
 }
 
@@ -128,9 +129,19 @@ __attribute__((aligned(4096), noinline, noreturn)) static void rest(uintptr_t pa
 		pause();
 }
 
-void carob_keeper_main(int sock, int userns)
+/* carob_rest gives up the memory and waits until it is killed. */
+void carob_rest(void)
 {
 	uintptr_t size = sysconf(_SC_PAGESIZE);
+	int here;
+
+	while (&__rseq_size && __rseq_size != 0)
+		pause();
+	rest((uintptr_t)rest & ~(size - 1), size, (uintptr_t)&here & ~(size - 1));
+}
+
+void carob_keeper_main(int sock, int userns)
+{
 	sigset_t none;
 	pid_t pid = fork();
 
@@ -148,8 +159,6 @@ void carob_keeper_main(int sock, int userns)
 		tell(sock, E_MOUNTNS, errno);
 	tell(sock, READY, 0);
 	await(sock);
-	close_all();
-	while (&__rseq_size && __rseq_size != 0)
-		pause();
-	rest((uintptr_t)rest & ~(size - 1), size, (uintptr_t)&none & ~(size - 1));
+	carob_close_from(0);
+	carob_rest();
 }

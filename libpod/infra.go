@@ -1,0 +1,446 @@
+package libpod
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/carob-containers/carob/libpod/bundle"
+	"github.com/carob-containers/carob/libpod/monitor"
+	"github.com/carob-containers/carob/libpod/spec"
+	"github.com/carob-containers/carob/libpod/store"
+	"github.com/carob-containers/carob/pkg/netns"
+	"github.com/carob-containers/carob/pkg/sys"
+	"github.com/carob-containers/carob/pkg/userns/sandbox"
+)
+
+// An infra container has no image, no OCI runtime and no monitor. Its process
+// is a sandbox (pkg/userns/sandbox), which holds the lock on the record file
+// by itself. Nobody sees it end but whoever looks next, and its end loses
+// nothing: while a member lives its namespaces do, and a new sandbox joins
+// them (docs/decisions/0008).
+
+// infraStart is one start of an infra container.
+type infraStart struct {
+	c        *Container
+	record   *os.File
+	net      *network
+	survivor *Container // a member that still runs in the shared namespaces, nil
+	pid      int        // of its first process
+	files    []*os.File // to be closed
+}
+
+func (c *Container) startInfra(ctx context.Context) (err error) {
+	record, err := c.openRecord(os.O_RDWR)
+	if err != nil {
+		return err
+	}
+	defer record.Close()
+	if held, err := monitor.LockRecord(int(record.Fd())); err != nil || held {
+		return fmt.Errorf("cannot start container %s: its record is held (%w)", c.Name, err)
+	}
+	s := &infraStart{c: c, record: record}
+	defer s.close()
+	if err := os.MkdirAll(c.RunDir(), 0o700); err != nil {
+		return err
+	}
+	if s.survivor, s.pid, err = c.survivor(ctx); err != nil {
+		return err
+	}
+	if err := s.begin(ctx); err != nil {
+		if s.survivor == nil {
+			os.RemoveAll(c.RunDir())
+		}
+		return fmt.Errorf("cannot start container %s: %w", c.Name, err)
+	}
+	c.rt.event(c, "start", nil)
+	return nil
+}
+
+func (s *infraStart) close() {
+	for _, f := range s.files {
+		f.Close() // only read from
+	}
+}
+
+func (s *infraStart) begin(ctx context.Context) (err error) {
+	if s.net, err = s.network(ctx); err != nil {
+		return err
+	}
+	defer s.net.abort()
+	var sb *sandbox.Sandbox
+	err = inMountNamespace(func() error {
+		cfg, err := s.config(ctx)
+		if err != nil {
+			return err
+		}
+		if err := s.mountShm(cfg); err != nil {
+			return err
+		}
+		sb, err = sandbox.Start(*cfg)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	if err := s.finish(ctx, sb); err != nil {
+		sb.Abort()
+		return err
+	}
+	return nil
+}
+
+// finish makes what members will want, waits for the network and lets the
+// sandbox live on. What is written last is the record: before that the
+// sandbox ends with us.
+func (s *infraStart) finish(ctx context.Context, sb *sandbox.Sandbox) error {
+	if err := s.setSysctls(sb.PID); err != nil {
+		return err
+	}
+	if err := s.writeFiles(ctx); err != nil {
+		return err
+	}
+	if err := s.net.wait(); err != nil {
+		return err
+	}
+	c := s.c
+	if err := os.WriteFile(filepath.Join(c.RunDir(), store.SandboxFile), nil, 0o600); err != nil {
+		return err
+	}
+	rec := &monitor.Record{}
+	if old, err := monitor.ReadRecord(int(s.record.Fd())); err == nil {
+		rec.Seq = old.Seq
+	}
+	rec.BootID, rec.RunDir, rec.State = c.rt.bootID, c.RunDir(), monitor.StateRunning
+	rec.PID, rec.PIDStart, rec.Started = sb.PID, startTime(sb.PID), time.Now().UnixNano()
+	if err := monitor.WriteRecord(int(s.record.Fd()), rec); err != nil {
+		return err
+	}
+	if err := sb.Release(); err != nil {
+		return err
+	}
+	s.net.handOver()
+	return nil
+}
+
+// survivor finds a running member of c's pod.
+func (c *Container) survivor(ctx context.Context) (*Container, int, error) {
+	specs, err := c.rt.db.Members(ctx, c.Pod)
+	if err != nil {
+		return nil, 0, err
+	}
+	for _, m := range specs {
+		other := &Container{Container: m, rt: c.rt}
+		if m.Infra || other.halfMade() || !joinsAny(m, c.ID) {
+			continue
+		}
+		if st, err := other.State(); err == nil && st.Running() && st.PID > 0 {
+			return other, st.PID, nil
+		}
+	}
+	return nil, 0, nil
+}
+
+func joinsAny(c *spec.Container, infra string) bool {
+	for _, mode := range []string{c.Network.Mode, c.Isolation.IPC, c.Isolation.UTS} {
+		if id, ok := otherContainer(mode); ok && id == infra {
+			return true
+		}
+	}
+	return false
+}
+
+// inherits tells whether the survivor still has the namespace that mode, one
+// of its own modes, names.
+func (s *infraStart) inherits(mode func(*spec.Container) string) bool {
+	if s.survivor == nil {
+		return false
+	}
+	id, ok := otherContainer(mode(s.survivor.Container))
+	return ok && id == s.c.ID
+}
+
+func netMode(c *spec.Container) string { return c.Network.Mode }
+
+// network begins the pod's network, or takes the survivor's. A helper that
+// was killed meanwhile gets a successor.
+func (s *infraStart) network(ctx context.Context) (*network, error) {
+	if !s.inherits(netMode) {
+		return s.c.rt.beginNetwork(ctx, s.c.Container)
+	}
+	ns, err := s.openNamespace("net")
+	if err != nil {
+		return nil, err
+	}
+	kind, _, err := networkKind(s.c.Network.Mode)
+	if err != nil {
+		return nil, err
+	}
+	if kind != netPasta && kind != netSlirp || netns.Running(filepath.Join(s.c.RunDir(), monitor.PastaPID)) {
+		return &network{kind: kind, ns: ns}, nil
+	}
+	return s.c.rt.helpNetwork(ctx, s.c.Container, ns)
+}
+
+func (s *infraStart) openNamespace(file string) (*os.File, error) {
+	f, err := os.Open("/proc/" + strconv.Itoa(s.pid) + "/ns/" + file)
+	if err != nil {
+		return nil, fmt.Errorf("cannot open a namespace of container %s: %w", s.survivor.Name, err)
+	}
+	return f, nil
+}
+
+// config says which namespaces the sandbox makes and which it joins.
+func (s *infraStart) config(ctx context.Context) (*sandbox.Config, error) {
+	c := s.c
+	cfg := &sandbox.Config{Name: c.Name, Record: s.record}
+	iso := &c.Isolation
+	for _, ns := range []struct {
+		file string
+		flag uintptr
+		mode func(*spec.Container) string
+		own  string
+	}{
+		{"ipc", unix.CLONE_NEWIPC, func(c *spec.Container) string { return c.Isolation.IPC }, iso.IPC},
+		{"uts", unix.CLONE_NEWUTS, func(c *spec.Container) string { return c.Isolation.UTS }, iso.UTS},
+		{"cgroup", unix.CLONE_NEWCGROUP, func(c *spec.Container) string { return c.Isolation.Cgroup }, iso.Cgroup},
+		{"pid", unix.CLONE_NEWPID, func(c *spec.Container) string { return c.Isolation.PID }, iso.PID},
+	} {
+		join, err := s.toJoin(ctx, ns.file, ns.own, s.inherits(ns.mode))
+		switch {
+		case err != nil:
+			return nil, err
+		case join != nil:
+			cfg.Join = append(cfg.Join, join)
+		case ns.own != "host":
+			cfg.New |= ns.flag
+		}
+	}
+	if cfg.New&unix.CLONE_NEWUTS != 0 {
+		cfg.Hostname = iso.Hostname
+	}
+	net, err := s.netToJoin(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if net != nil {
+		cfg.Join = append(cfg.Join, net)
+	}
+	return cfg, s.userNamespace(cfg)
+}
+
+// toJoin is the open file of a namespace that is there already, nil if there
+// is none.
+func (s *infraStart) toJoin(ctx context.Context, file, mode string, inherited bool) (*os.File, error) {
+	path, err := s.c.rt.namespacePath(ctx, mode, file)
+	if err != nil {
+		return nil, err
+	}
+	if inherited {
+		path = "/proc/" + strconv.Itoa(s.pid) + "/ns/" + file
+	}
+	if path == "" {
+		return nil, nil
+	}
+	f, err := os.Open(path)
+	if err == nil {
+		s.files = append(s.files, f)
+	}
+	return f, err
+}
+
+// netToJoin is the network namespace the sandbox enters; nil is carob's own.
+func (s *infraStart) netToJoin(ctx context.Context) (*os.File, error) {
+	switch {
+	case s.net.ns != nil:
+		return s.net.ns, nil
+	case s.net.kind == netHost:
+		return nil, nil
+	case s.net.kind == netNone:
+		ns, err := netns.New()
+		if err == nil {
+			s.files = append(s.files, ns)
+		}
+		return ns, err
+	}
+	return s.toJoin(ctx, "net", s.c.Network.Mode, false)
+}
+
+func (s *infraStart) userNamespace(cfg *sandbox.Config) error {
+	m := s.c.Isolation.Mapping
+	if m == nil {
+		return nil
+	}
+	if s.survivor != nil {
+		ns, err := s.openNamespace("user")
+		if err != nil {
+			return err
+		}
+		s.files = append(s.files, ns)
+		cfg.User = ns
+		return nil
+	}
+	cfg.UIDs, cfg.GIDs = procMappings(m.UIDs), procMappings(m.GIDs)
+	return nil
+}
+
+func procMappings(maps []spec.IDMap) []syscall.SysProcIDMap {
+	out := make([]syscall.SysProcIDMap, len(maps))
+	for i, m := range maps {
+		out[i] = syscall.SysProcIDMap{ContainerID: int(m.Container), HostID: int(m.Host), Size: int(m.Size)}
+	}
+	return out
+}
+
+// infraShm is where, in the sandbox's mount namespace, the members' /dev/shm
+// is mounted.
+func (c *Container) infraShm() string { return filepath.Join(c.RunDir(), "shm") }
+
+// mountShm mounts the shared memory of the pod's IPC namespace, that of the
+// survivor if there is one.
+func (s *infraStart) mountShm(cfg *sandbox.Config) error {
+	at := s.c.infraShm()
+	if cfg.New&unix.CLONE_NEWIPC == 0 && !s.inherits(func(c *spec.Container) string { return c.Isolation.IPC }) {
+		return nil
+	}
+	if err := os.Mkdir(at, 0o700); err != nil && !errors.Is(err, os.ErrExist) {
+		return err
+	}
+	if cfg.New&unix.CLONE_NEWIPC == 0 {
+		return s.inheritShm(at)
+	}
+	size := "65536k"
+	if word := s.c.Mounts.ShmSize; word != "" {
+		n, err := spec.ParseSize(word)
+		if err != nil {
+			return err
+		}
+		size = strconv.FormatInt(n, 10)
+	}
+	options := "mode=1777,size=" + size
+	if s.c.Isolation.Mapping != nil {
+		owner := s.c.outside(0, 0)
+		options += fmt.Sprintf(",uid=%d,gid=%d", owner.UID, owner.GID)
+	}
+	if err := unix.Mount("shm", at, "tmpfs", unix.MS_NOSUID|unix.MS_NODEV|unix.MS_NOEXEC, options); err != nil {
+		return fmt.Errorf("cannot mount the pod's shared memory: %w", err)
+	}
+	return nil
+}
+
+func (s *infraStart) inheritShm(at string) error {
+	fd, err := openMountOf(s.pid, "/dev/shm")
+	if errors.Is(err, os.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("cannot take over the pod's shared memory: %w", err)
+	}
+	defer unix.Close(fd)
+	return unix.MoveMount(fd, "", unix.AT_FDCWD, at, unix.MOVE_MOUNT_F_EMPTY_PATH)
+}
+
+// setSysctls writes the kernel parameters of the pod's namespaces, from a
+// thread inside them: what /proc/sys shows depends on who looks.
+func (s *infraStart) setSysctls(pid int) error {
+	host, err := s.c.rt.infraHost(s.c.Container)
+	if err != nil {
+		return err
+	}
+	in := bundle.Input{Spec: s.c.Container, Host: host}
+	in.Namespaces.NetHost = s.net.kind == netHost
+	values, err := bundle.Sysctls(in)
+	if err != nil || len(values) == 0 {
+		return err
+	}
+	return sys.OnThread(func() error {
+		fd, err := unix.PidfdOpen(pid, 0)
+		if err != nil {
+			return err
+		}
+		defer unix.Close(fd)
+		if err := unix.Setns(fd, unix.CLONE_NEWNET|unix.CLONE_NEWIPC); err != nil {
+			return fmt.Errorf("cannot enter the pod's namespaces: %w", err)
+		}
+		for key, value := range values {
+			path := filepath.Join("/proc/sys", strings.ReplaceAll(key, ".", "/"))
+			if err := os.WriteFile(path, []byte(value), 0); err != nil {
+				return fmt.Errorf("cannot set sysctl %s=%s: %w", key, value, err)
+			}
+		}
+		return nil
+	})
+}
+
+func (rt *Runtime) infraHost(c *spec.Container) (bundle.Host, error) {
+	r, err := rt.OCI()
+	if err != nil {
+		return bundle.Host{}, err
+	}
+	return rt.hostFacts(r, c)
+}
+
+// writeFiles makes the hosts, resolv.conf and hostname that members have
+// bound; those of a network that lives on stay as they are.
+func (s *infraStart) writeFiles(ctx context.Context) error {
+	if s.inherits(netMode) {
+		return nil
+	}
+	l := &launcher{c: s.c, net: s.net}
+	if err := l.resolveHostname(ctx); err != nil {
+		return err
+	}
+	if err := l.shareFiles(ctx); err != nil {
+		return err
+	}
+	return l.write(l.networkFiles())
+}
+
+// endInfra ends the sandbox and writes that down. The caller holds c's lock.
+func (c *Container) endInfra(ctx context.Context, st *State) error {
+	fd, err := unix.PidfdOpen(st.PID, 0)
+	if err == nil {
+		defer unix.Close(fd)
+		err = unix.PidfdSendSignal(fd, unix.SIGKILL, nil, 0)
+	}
+	if err != nil && !errors.Is(err, unix.ESRCH) {
+		return fmt.Errorf("cannot stop container %s: %w", c.Name, err)
+	}
+	for pause := 200 * time.Microsecond; ; pause = min(2*pause, 20*time.Millisecond) {
+		now, err := c.State()
+		if err != nil {
+			return err
+		}
+		if now.Stale {
+			now.ExitCode, now.Error, now.StoppedByUser = 0, "", true
+			c.rt.event(c, "died", map[string]string{"containerExitCode": "0"})
+			return c.clean(ctx, now)
+		}
+		if !now.Live() {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(pause):
+		}
+	}
+}
+
+// netInUse tells whether c is an infra container whose network a member still
+// uses: then it is not taken down with c.
+func (c *Container) netInUse(ctx context.Context) (bool, error) {
+	if !c.Infra {
+		return false, nil
+	}
+	other, _, err := c.survivor(ctx)
+	return other != nil && other.Network.Mode == "container:"+c.ID, err
+}

@@ -1,0 +1,322 @@
+package libpod
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"slices"
+	"sync"
+	"syscall"
+
+	"github.com/carob-containers/carob/libpod/monitor"
+	"github.com/carob-containers/carob/libpod/spec"
+	"github.com/carob-containers/carob/libpod/store"
+)
+
+// Start starts the pod: its infra container, its init containers one after
+// the other to their end, then all others.
+func (p *Pod) Start(ctx context.Context) error {
+	lock, err := p.Lock(ctx)
+	if err != nil {
+		return err
+	}
+	defer lock.Release()
+	if err := p.start(ctx); err != nil {
+		return fmt.Errorf("cannot start pod %s: %w", p.Name, err)
+	}
+	p.rt.podEvent(p, "start")
+	return nil
+}
+
+func (p *Pod) start(ctx context.Context) error {
+	all, err := p.Members(ctx)
+	if err != nil {
+		return err
+	}
+	if p.Infra != "" {
+		if err := p.rt.ensureRunning(ctx, p.Infra); err != nil {
+			return err
+		}
+	}
+	regular := slices.DeleteFunc(slices.Clone(all), func(c *Container) bool { return c.Infra || c.InitType != "" })
+	if !anyLive(regular) {
+		if err := p.initialize(ctx, all); err != nil {
+			return err
+		}
+	}
+	return together(regular, func(c *Container) error {
+		return p.rt.ensureRunning(ctx, c.ID)
+	})
+}
+
+func anyLive(list []*Container) bool {
+	return slices.ContainsFunc(list, func(c *Container) bool {
+		st, err := c.State()
+		return err == nil && st.Live()
+	})
+}
+
+// initialize runs the init containers; one that fails ends it.
+func (p *Pod) initialize(ctx context.Context, all []*Container) error {
+	for _, c := range all {
+		if c.InitType == "" {
+			continue
+		}
+		code, err := c.runToEnd(ctx)
+		if err != nil {
+			return fmt.Errorf("init container %s: %w", c.Name, err)
+		}
+		if code != 0 {
+			return fmt.Errorf("init container %s ended with exit code %d", c.Name, code)
+		}
+		if c.InitType != spec.InitOnce {
+			continue
+		}
+		if err := c.Remove(ctx, RemoveOptions{Volumes: true}); err != nil && !errors.Is(err, errNoContainer) {
+			return err
+		}
+	}
+	return nil
+}
+
+// runToEnd starts a container and waits for its end, which it brings about if
+// ctx ends first.
+func (c *Container) runToEnd(ctx context.Context) (code int, err error) {
+	conn, err := c.Start(ctx, StartOptions{})
+	if err != nil {
+		return 0, err
+	}
+	defer conn.Close()
+	stop := context.AfterFunc(ctx, func() { conn.Stop(syscall.SIGKILL, 0) })
+	defer stop()
+	if err := conn.Send(monitor.MsgWatch, nil); err != nil {
+		return 0, err
+	}
+	code, err = conn.WaitExit(nil, nil)
+	if err == nil {
+		err = conn.WaitCleaned()
+	}
+	return code, errors.Join(err, ctx.Err())
+}
+
+// Stop stops all containers, those that others require last, and the infra
+// container after them. timeout is in seconds, nil: each one's own.
+func (p *Pod) Stop(ctx context.Context, timeout *uint) error {
+	lock, err := p.Lock(ctx)
+	if err != nil {
+		return err
+	}
+	defer lock.Release()
+	return p.stop(ctx, timeout)
+}
+
+func (p *Pod) stop(ctx context.Context, timeout *uint) error {
+	all, err := p.Members(ctx)
+	if err != nil {
+		return err
+	}
+	for _, wave := range waves(all) {
+		err := together(wave, func(c *Container) error { return ignoreGone(c.Stop(ctx, timeout)) })
+		if err != nil {
+			return fmt.Errorf("cannot stop pod %s: %w", p.Name, err)
+		}
+	}
+	p.rt.podEvent(p, "stop")
+	return nil
+}
+
+// StopIfIdle is the exit policy "stop": the pod is stopped once none of its
+// containers runs, or will run again. Monitors call for it.
+func (p *Pod) StopIfIdle(ctx context.Context) error {
+	lock, err := p.Lock(ctx)
+	if errors.Is(err, errNoPod) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	defer lock.Release()
+	all, err := p.Members(ctx)
+	if err != nil {
+		return err
+	}
+	members := slices.DeleteFunc(slices.Clone(all), func(c *Container) bool { return c.Infra })
+	if anyLive(members) {
+		return nil
+	}
+	return p.stop(ctx, nil)
+}
+
+// Restart stops the pod and starts it again.
+func (p *Pod) Restart(ctx context.Context, timeout *uint) error {
+	lock, err := p.Lock(ctx)
+	if err != nil {
+		return err
+	}
+	defer lock.Release()
+	if err := p.stop(ctx, timeout); err != nil {
+		return err
+	}
+	if err := p.start(ctx); err != nil {
+		return fmt.Errorf("cannot restart pod %s: %w", p.Name, err)
+	}
+	p.rt.podEvent(p, "restart")
+	return nil
+}
+
+// Kill sends a signal to every running container, the infra container last.
+func (p *Pod) Kill(ctx context.Context, sig syscall.Signal) error {
+	return p.eachRunning(ctx, "kill", func(c *Container) error { return c.Kill(ctx, sig) })
+}
+
+// Pause freezes all running containers. The infra container has nothing to
+// freeze.
+func (p *Pod) Pause(ctx context.Context) error {
+	return p.eachInState(ctx, "pause", StateRunning, func(c *Container) error { return c.Pause(ctx) })
+}
+
+// Unpause lets paused containers go on.
+func (p *Pod) Unpause(ctx context.Context) error {
+	return p.eachInState(ctx, "unpause", StatePaused, func(c *Container) error { return c.Unpause(ctx) })
+}
+
+func (p *Pod) eachInState(ctx context.Context, verb, status string, act func(*Container) error) error {
+	return p.each(ctx, verb, func(c *Container, st *State) bool { return !c.Infra && st.Status == status }, act)
+}
+
+func (p *Pod) eachRunning(ctx context.Context, verb string, act func(*Container) error) error {
+	return p.each(ctx, verb, func(_ *Container, st *State) bool { return st.Running() }, act)
+}
+
+func (p *Pod) each(ctx context.Context, verb string, wanted func(*Container, *State) bool, act func(*Container) error) error {
+	lock, err := p.Lock(ctx)
+	if err != nil {
+		return err
+	}
+	defer lock.Release()
+	all, err := p.Members(ctx)
+	if err != nil {
+		return err
+	}
+	for _, wave := range waves(all) {
+		err := together(wave, func(c *Container) error {
+			st, err := c.Repair(ctx)
+			if err != nil || !wanted(c, st) {
+				return ignoreGone(err)
+			}
+			return act(c)
+		})
+		if err != nil {
+			return fmt.Errorf("cannot %s pod %s: %w", verb, p.Name, err)
+		}
+	}
+	p.rt.podEvent(p, verb)
+	return nil
+}
+
+// Remove removes the pod and its containers. Running ones need Force.
+func (p *Pod) Remove(ctx context.Context, opts RemoveOptions) error {
+	lock, err := p.Lock(ctx)
+	if err != nil {
+		return err
+	}
+	defer lock.Release()
+	if !opts.Force {
+		if err := p.refuseRunning(ctx); err != nil {
+			return err
+		}
+	}
+	if err := p.removeMembers(ctx, opts); err != nil {
+		return fmt.Errorf("cannot remove pod %s: %w", p.Name, err)
+	}
+	if err := os.Remove(p.rt.dirs.PodLock(p.ID)); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return err
+	}
+	p.rt.podEvent(p, "remove")
+	return nil
+}
+
+// refuseRunning: an infra container alone is nothing to be careful with.
+func (p *Pod) refuseRunning(ctx context.Context) error {
+	all, err := p.Members(ctx)
+	if err != nil {
+		return err
+	}
+	for _, c := range all {
+		st, err := c.State()
+		if err != nil || c.Infra || !st.Running() && st.Status != StateRestarting {
+			continue
+		}
+		return withHint(fmt.Errorf("cannot remove pod %s: its container %s is %s: running or paused containers cannot be removed without force", p.Name, c.Name, st.Status),
+			"stop it first (carob pod stop "+p.Name+") or use carob pod rm --force")
+	}
+	return nil
+}
+
+func (p *Pod) removeMembers(ctx context.Context, opts RemoveOptions) error {
+	all, err := p.Members(ctx)
+	if err != nil {
+		return err
+	}
+	opts.Force, opts.withPod = true, true // who is running was looked at
+	for _, wave := range waves(all) {
+		err := together(wave, func(c *Container) error { return ignoreGone(c.Remove(ctx, opts)) })
+		if err != nil {
+			return err
+		}
+	}
+	if p.Infra != "" {
+		return nil // went with it
+	}
+	return p.rt.db.Update(ctx, func(t *store.Tx) error {
+		members, err := t.RemovePod(p.ID)
+		if err == nil && len(members) > 0 {
+			return fmt.Errorf("it has got another container, %s", members[0][:12])
+		}
+		return err
+	})
+}
+
+// waves groups containers so that none comes before those that require it;
+// the infra container is the last of all.
+func waves(all []*Container) [][]*Container {
+	var out [][]*Container
+	left := slices.Clone(all)
+	for len(left) > 0 {
+		free := slices.DeleteFunc(slices.Clone(left), func(c *Container) bool { return neededBy(c, left) })
+		if len(free) == 0 {
+			free = left // a circle, which creation refuses
+		}
+		out = append(out, free)
+		left = slices.DeleteFunc(left, func(c *Container) bool { return slices.Contains(free, c) })
+	}
+	return out
+}
+
+func neededBy(c *Container, others []*Container) bool {
+	return slices.ContainsFunc(others, func(o *Container) bool {
+		if o == c {
+			return false
+		}
+		return c.Infra || slices.Contains(o.Requires, c.ID) || joinsAny(o.Container, c.ID)
+	})
+}
+
+// together does act for all of list side by side and joins the errors.
+func together(list []*Container, act func(*Container) error) error {
+	errs := make([]error, len(list))
+	var all sync.WaitGroup
+	for i, c := range list {
+		all.Go(func() { errs[i] = act(c) })
+	}
+	all.Wait()
+	return errors.Join(errs...)
+}
+
+func ignoreGone(err error) error {
+	if errors.Is(err, errNoContainer) {
+		return nil
+	}
+	return err
+}

@@ -1,0 +1,122 @@
+// Package sandbox starts the process that holds a pod's namespaces: its infra
+// container. The process is this program itself, which stops in a C
+// constructor before Go begins (package join, sandbox.c) and takes 12 kB.
+package sandbox
+
+import (
+	"encoding/binary"
+	"fmt"
+	"io"
+	"os"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/carob-containers/carob/pkg/userns/join"
+)
+
+// Config says what a sandbox holds.
+type Config struct {
+	Name string // its second argument, for those who read ps(1)
+	// Record stays open, with the lock on it, as long as the sandbox lives.
+	Record *os.File
+	// New are the namespaces made for it: CLONE_NEWIPC, _NEWUTS, _NEWPID,
+	// _NEWCGROUP.
+	New uintptr
+	// Join are namespaces that exist, other than user namespaces; the calling
+	// thread enters them and has to end afterwards (sys.OnThread).
+	Join []*os.File
+	// User is a user namespace to join; nil: UIDs and GIDs make one, or, with
+	// those empty too, the caller's own is kept.
+	User       *os.File
+	UIDs, GIDs []syscall.SysProcIDMap
+	Hostname   string // of a new UTS namespace
+}
+
+// Sandbox is one on its way up: it ends with this process unless released.
+type Sandbox struct {
+	PID  int
+	talk *os.File
+}
+
+// Start starts a sandbox in the mount namespace of the calling thread, and
+// waits until its namespaces are there.
+func Start(cfg Config) (*Sandbox, error) {
+	for _, ns := range cfg.Join {
+		if err := unix.Setns(int(ns.Fd()), 0); err != nil {
+			return nil, fmt.Errorf("cannot join the namespace %s: %w", ns.Name(), err)
+		}
+	}
+	pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_SEQPACKET|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return nil, err
+	}
+	s := &Sandbox{talk: os.NewFile(uintptr(pair[0]), "sandbox")}
+	theirs := os.NewFile(uintptr(pair[1]), "sandbox")
+	defer theirs.Close()
+	if s.PID, err = fork(cfg, theirs); err != nil {
+		s.talk.Close()
+		return nil, fmt.Errorf("cannot start a sandbox: %w", err)
+	}
+	if err := s.ready(); err != nil {
+		s.Abort()
+		return nil, err
+	}
+	return s, nil
+}
+
+func fork(cfg Config, talk *os.File) (int, error) {
+	null, err := os.OpenFile("/dev/null", os.O_RDWR, 0)
+	if err != nil {
+		return 0, err
+	}
+	defer null.Close()
+	files := []uintptr{null.Fd(), null.Fd(), null.Fd(), talk.Fd(), cfg.Record.Fd()}
+	words := join.SandboxEnv + "=3 4 -1"
+	attr := &syscall.SysProcAttr{Setsid: true, Cloneflags: cfg.New}
+	switch {
+	case cfg.User != nil:
+		files = append(files, cfg.User.Fd())
+		words = join.SandboxEnv + "=3 4 5"
+	case len(cfg.UIDs) > 0:
+		attr.Cloneflags |= unix.CLONE_NEWUSER
+		attr.UidMappings, attr.GidMappings, attr.GidMappingsEnableSetgroups = cfg.UIDs, cfg.GIDs, true
+		attr.Credential = &syscall.Credential{}
+	}
+	env := []string{words, join.SmallEnv}
+	if cfg.Hostname != "" {
+		env = append(env, join.HostnameEnv+"="+cfg.Hostname)
+	}
+	return syscall.ForkExec("/proc/self/exe", []string{"carob-pause", cfg.Name}, &syscall.ProcAttr{Dir: "/", Env: env, Files: files, Sys: attr})
+}
+
+// ready hears how the sandbox's own part went.
+func (s *Sandbox) ready() error {
+	var m [4]byte
+	if _, err := io.ReadFull(s.talk, m[:]); err != nil {
+		return fmt.Errorf("cannot start a sandbox: %w", err)
+	}
+	if errno := syscall.Errno(binary.NativeEndian.Uint32(m[:])); errno != 0 {
+		return fmt.Errorf("cannot set up a sandbox: %w", errno)
+	}
+	return nil
+}
+
+// Release lets the sandbox live on: call it once it was written down.
+func (s *Sandbox) Release() error {
+	_, err := s.talk.Write([]byte{1})
+	if err != nil {
+		return fmt.Errorf("cannot release a sandbox: %w", err)
+	}
+	return s.talk.Close()
+}
+
+// Abort ends a sandbox that was not released, and waits for its end.
+func (s *Sandbox) Abort() {
+	s.talk.Close()
+	for {
+		if _, err := unix.Wait4(s.PID, nil, 0, nil); err != unix.EINTR {
+			return
+		}
+	}
+}
