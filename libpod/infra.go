@@ -77,7 +77,7 @@ func (s *infraStart) begin(ctx context.Context) (err error) {
 	}
 	defer s.net.abort()
 	var sb *sandbox.Sandbox
-	err = inMountNamespace(func() error {
+	err = sys.InMountNamespace(func() error {
 		cfg, err := s.config(ctx)
 		if err != nil {
 			return err
@@ -128,7 +128,7 @@ func (s *infraStart) finish(ctx context.Context, sb *sandbox.Sandbox) error {
 		return err
 	}
 	s.net.handOver()
-	return nil
+	return c.writeMonitorPID(sb.PID)
 }
 
 // survivor finds a running member of c's pod.

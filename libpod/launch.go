@@ -161,7 +161,7 @@ func (l *launcher) prepare(ctx context.Context) error {
 	if err := l.writeBundle(cfg); err != nil {
 		return err
 	}
-	return l.c.writeConfig(l.monitorConfig(cfg))
+	return l.c.writeConfig(l.monitorConfig(ctx, cfg))
 }
 
 // gather fills in bundle.Input: every look-up that a start needs.
@@ -224,7 +224,7 @@ func (l *launcher) writeBundle(cfg *rspec.Spec) error {
 	return writeFile(filepath.Join(l.c.Dir(), store.BundleFile), body, 0o600)
 }
 
-func (l *launcher) monitorConfig(cfg *rspec.Spec) *monitor.Config {
+func (l *launcher) monitorConfig(ctx context.Context, cfg *rspec.Spec) *monitor.Config {
 	c, rt := l.c, l.c.rt
 	m := &monitor.Config{
 		ID: c.ID, Name: c.Name, Bundle: c.Dir(), RunDir: c.RunDir(), Rootfs: l.rootfs, Image: c.ImageName,
@@ -241,6 +241,9 @@ func (l *launcher) monitorConfig(cfg *rspec.Spec) *monitor.Config {
 		m.Events = rt.dirs.Events()
 	}
 	m.Cgroup = c.ownsCgroup() && l.oci.CanFreeze()
+	if rt.stopsWhenIdle(ctx, c.Container) {
+		m.AtEnd = rt.selfArgv("pod", "stop", "--when-idle", c.Pod)
+	}
 	if l.oci.Name == "crun" && hasPIDNamespace(cfg) && (cfg.Hooks == nil || len(cfg.Hooks.Poststop) == 0) {
 		m.RuntimeState = filepath.Join(l.oci.Root, c.ID)
 	}

@@ -52,21 +52,21 @@ type InspectedMember struct {
 // InspectedInfra is what the infra container holds.
 type InspectedInfra struct {
 	PortBindings       map[string][]InspectedPort `json:"PortBindings"`
-	HostNetwork        bool                          `json:"HostNetwork"`
-	StaticIP           string                        `json:"StaticIP"`
-	StaticMAC          string                        `json:"StaticMAC"`
-	NoManageResolvConf bool                          `json:"NoManageResolvConf"`
-	DNSServer          []string                      `json:"DNSServer"`
-	DNSSearch          []string                      `json:"DNSSearch"`
-	DNSOption          []string                      `json:"DNSOption"`
-	NoManageHosts      bool                          `json:"NoManageHosts"`
-	HostAdd            []string                      `json:"HostAdd"`
-	HostsFile          string                        `json:"HostsFile,omitempty"`
-	Networks           []string                      `json:"Networks"`
-	NetworkOptions     map[string][]string           `json:"NetworkOptions"`
-	PidNS              string                        `json:"pid_ns"`
-	UserNS             string                        `json:"userns"`
-	UTSNS              string                        `json:"uts_ns"`
+	HostNetwork        bool                       `json:"HostNetwork"`
+	StaticIP           string                     `json:"StaticIP"`
+	StaticMAC          string                     `json:"StaticMAC"`
+	NoManageResolvConf bool                       `json:"NoManageResolvConf"`
+	DNSServer          []string                   `json:"DNSServer"`
+	DNSSearch          []string                   `json:"DNSSearch"`
+	DNSOption          []string                   `json:"DNSOption"`
+	NoManageHosts      bool                       `json:"NoManageHosts"`
+	HostAdd            []string                   `json:"HostAdd"`
+	HostsFile          string                     `json:"HostsFile,omitempty"`
+	Networks           []string                   `json:"Networks"`
+	NetworkOptions     map[string][]string        `json:"NetworkOptions"`
+	PidNS              string                     `json:"pid_ns"`
+	UserNS             string                     `json:"userns"`
+	UTSNS              string                     `json:"uts_ns"`
 }
 
 // Inspect tells all that is known of the pod.

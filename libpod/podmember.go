@@ -76,6 +76,7 @@ func (p *Pod) lendNamespaces(ctx context.Context, c *spec.Container) error {
 	// joins them joins that, too.
 	if infra.Isolation.Mapping != nil {
 		c.Isolation.User = join
+		c.Process.User = firstOf(c.Process.User, infra.Process.User) // keep-id's
 	}
 	return nil
 }

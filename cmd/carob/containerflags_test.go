@@ -252,7 +252,7 @@ func TestWrongFlagsAreOneLine(t *testing.T) {
 		"--log-opt path", "--network host --network none", "--network host,none", "--ip 1.2.3.4", "--memory foo", "--security-opt foo",
 		"--security-opt seccomp=", "--label =x", "-e =x", "--env-file /nosuch", "--label-file /nosuch", "--pid foo", "--userns foo",
 		"--health-cmd x --no-healthcheck", "--health-startup-interval 3s", "--health-interval x", "--sdnotify foo", "--sdnotify healthy", "--dns none,1.1.1.1", "--foo",
-		"--device /dev/nosuch", "--device vendor.com/class=name", "--gpus all", "--pod x", "--pod-id-file x", "--init-ctr once",
+		"--device /dev/nosuch", "--device vendor.com/class=name", "--gpus all", "--pod-id-file /nosuch", "--init-ctr never", "--init-ctr once --rm",
 		"--group-add keep-groups,x", "--systemd foo", "--image-volume foo", "--cgroups foo", "--hostname a/b", "--name a/b",
 		"--sysctl foo", "--annotation foo", "--umask 999", "--tz foo", "--tz ../../etc/passwd", "--pull foo", "--attach foo",
 		"--platform linux/arm --arch arm", "--preserve-fd 3,5", "--preserve-fds 1 --preserve-fd 3", "--preserve-fds -1", "--secret type=env",

@@ -81,6 +81,7 @@ type psReader struct {
 	o        *psOptions
 	rt       *libpod.Runtime
 	commands *libpod.Commands
+	pods     map[string]string // names by ID, read on first use
 }
 
 // row is nil for a container that is not wanted, or that went meanwhile.
@@ -103,6 +104,10 @@ func (p *psReader) row(ctx context.Context, c *libpod.Container, filter libpod.F
 	r := &psRow{noTrunc: p.o.noTrunc, created: c.Created, started: st.StartedAt(), health: st.Health}
 	r.describe(c, st)
 	r.psJSON.Command = p.commands.Of(c)
+	r.IsInfra = c.Infra
+	if r.PodName, err = p.podName(ctx, c.Pod); err != nil {
+		return nil, err
+	}
 	if p.o.ns && st.Running() {
 		r.addNamespaces(st.PID)
 	}
@@ -114,6 +119,25 @@ func (p *psReader) row(ctx context.Context, c *libpod.Container, filter libpod.F
 		r.sizes, r.SizeJSON = &sizes, &psSize{sizes.RootFS, sizes.RW}
 	}
 	return r, nil
+}
+
+// podName is the name of a container's pod. The table asks for it only when
+// pods are shown; other formats may use it.
+func (p *psReader) podName(ctx context.Context, id string) (string, error) {
+	if id == "" || !p.o.pod && p.o.format == "" {
+		return "", nil
+	}
+	if p.pods == nil {
+		pods, err := p.rt.Pods(ctx)
+		if err != nil {
+			return "", err
+		}
+		p.pods = map[string]string{}
+		for _, pod := range pods {
+			p.pods[pod.ID] = pod.Name
+		}
+	}
+	return p.pods[id], nil
 }
 
 // podmanNoTime is Go's zero time in Unix seconds, which podman prints for

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"slices"
 
 	"github.com/spf13/cobra"
 
@@ -42,6 +43,10 @@ func runRm(ctx context.Context, a *app, o *rmOptions, args []string) error {
 	}
 	o.ignore = o.ignore || o.force
 	list, err := o.find(ctx, rt, args)
+	if o.all {
+		// They go with their pods.
+		list = slices.DeleteFunc(list, func(c chosen) bool { return c.Infra })
+	}
 	err = a.each(list, err, func(c chosen) error {
 		// With --all the others are to go as well, whichever is first.
 		opts := libpod.RemoveOptions{Force: o.force, Volumes: o.volumes, Depend: o.depend || o.all, Timeout: seconds(o.time)}

@@ -26,10 +26,11 @@ const (
 	FilesDir   = "etc" // hosts, resolv.conf, hostname, passwd ... bound into the container
 )
 
-// SandboxFile, in the runtime directory of an infra container, tells that its
+// SandboxFile in the runtime directory of an infra container tells that its
 // sandbox has taken its network over: such a container has no monitor's socket.
 const SandboxFile = "sandbox"
 
+// Database is the SQLite file; what the others name stands in docs/STATE.md.
 func (d Dirs) Database() string              { return filepath.Join(d.State, "state.db") }
 func (d Dirs) Containers() string            { return filepath.Join(d.State, "containers") }
 func (d Dirs) Container(id string) string    { return filepath.Join(d.State, "containers", id) }

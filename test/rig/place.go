@@ -98,6 +98,7 @@ func (p *Place) RemoveContainers() (leaks []string) {
 		return nil
 	}
 	for _, args := range [][]string{
+		{"pod", "rm", "--all", "--force", "--time", "0"},
 		{"rm", "--all", "--force", "--time", "0"},
 		{"ps", "--all", "--quiet"},
 	} {
