@@ -10,6 +10,7 @@ import (
 
 	"github.com/containers/storage/pkg/idtools"
 
+	"github.com/carob-containers/carob/libpod/kube"
 	"github.com/carob-containers/carob/libpod/spec"
 	"github.com/carob-containers/carob/pkg/rootfs"
 )
@@ -54,6 +55,11 @@ func (l *launcher) resolveSecrets(ctx context.Context) error {
 		if err != nil {
 			return fmt.Errorf("cannot read secret %s: %w", s.Source, err)
 		}
+		if s.Key != "" {
+			if data, err = secretValue(s, data); err != nil {
+				return err
+			}
+		}
 		if s.Type == "env" {
 			if l.in.ExtraEnv == nil {
 				l.in.ExtraEnv = map[string]string{}
@@ -66,6 +72,19 @@ func (l *launcher) resolveSecrets(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// secretValue is one value of a Secret that Kubernetes YAML has made.
+func secretValue(s spec.Secret, stored []byte) ([]byte, error) {
+	values, err := kube.DecodeSecret(s.Source, stored)
+	if err != nil {
+		return nil, err
+	}
+	value, ok := values[s.Key]
+	if !ok {
+		return nil, fmt.Errorf("cannot use secret %s: it has no key %s any more", s.Source, s.Key)
+	}
+	return value, nil
 }
 
 // layOutSecret writes the file that is mounted: below the directory that

@@ -66,6 +66,11 @@ func (l *launcher) volumeSource(ctx context.Context, m *spec.Mount) error {
 			return fmt.Errorf("cannot fill volume %s from the image: %w", m.Source, err)
 		}
 	}
+	if m.MakeSubPath && m.SubPath != "" {
+		if err := makeSubPath(data, m.SubPath); err != nil {
+			return fmt.Errorf("cannot make subpath %q in volume %s: %w", m.SubPath, v.Name, err)
+		}
+	}
 	m.Source, err = subPath(data, m.SubPath, "volume "+v.Name)
 	return err
 }
@@ -84,6 +89,32 @@ func subPath(dir, sub, whose string) (string, error) {
 		return "", fmt.Errorf("cannot find subpath %q in %s: %w", sub, whose, errors.Unwrap(err))
 	}
 	return path, nil
+}
+
+// makeSubPath makes the directory sub of a volume, unless something is there:
+// owner and mode are the volume's own.
+func makeSubPath(data, path string) error {
+	sub, err := securejoin.SecureJoin(data, path)
+	if err != nil {
+		return err
+	}
+	if _, err := os.Lstat(sub); err == nil {
+		return nil
+	}
+	var st unix.Stat_t
+	if err := unix.Stat(data, &st); err != nil {
+		return err
+	}
+	if err := os.MkdirAll(filepath.Dir(sub), 0o755); err != nil {
+		return err
+	}
+	if err := os.Mkdir(sub, 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
+		return err
+	}
+	if err := os.Chown(sub, int(st.Uid), int(st.Gid)); err != nil {
+		return err
+	}
+	return unix.Chmod(sub, st.Mode&0o7777)
 }
 
 // giveVolume makes an empty volume that nobody has used yet the property of

@@ -1,9 +1,12 @@
 package bundle
 
 import (
+	"maps"
 	"os"
 	"slices"
 	"strings"
+
+	"github.com/carob-containers/carob/libpod/spec"
 )
 
 // defaultPath is PATH where neither image nor user set one.
@@ -53,7 +56,7 @@ func (e *environment) list() []string {
 }
 
 // env is the process's environment. Later lines win: defaults, the host's
-// proxies, containers.conf, the image and what is merged with it, (what is unset goes), the user, secrets; what is still
+// proxies, containers.conf, the image and what is merged with it, (what is unset goes), the user, secrets, what is made of them; what is still
 // missing then is filled in.
 func (g *generator) env() []string {
 	p := &g.Spec.Process
@@ -66,6 +69,9 @@ func (g *generator) env() []string {
 	}
 	e.setAll(p.Env)
 	e.setAll(g.ExtraEnv)
+	for _, name := range slices.Sorted(maps.Keys(p.EnvTemplates)) {
+		e.set(name, spec.Expand(p.EnvTemplates[name], g.secret))
+	}
 	home := g.User.Home
 	if home == "" {
 		home = "/"
@@ -78,6 +84,12 @@ func (g *generator) env() []string {
 		e.setDefault("container_uuid", g.Spec.ID[:min(32, len(g.Spec.ID))])
 	}
 	return e.list()
+}
+
+// secret is the value of a secret variable, for templates.
+func (g *generator) secret(name string) (string, bool) {
+	value, ok := g.ExtraEnv[name]
+	return value, ok
 }
 
 func (g *generator) inheritedEnv(e *environment) {

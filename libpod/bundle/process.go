@@ -22,6 +22,11 @@ func (g *generator) addProcess() error {
 	if err != nil {
 		return err
 	}
+	if g.Spec.Process.CommandTemplate {
+		for i, word := range args {
+			args[i] = spec.Expand(word, g.secret)
+		}
+	}
 	if g.Spec.Process.Init {
 		args = append([]string{initInside, "--"}, args...)
 	}

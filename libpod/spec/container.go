@@ -65,6 +65,11 @@ type Process struct {
 	User   string            `json:"user,omitempty"`
 	Groups []string          `json:"groups,omitempty"` // --group-add; "keep-groups" stands alone
 	Env    map[string]string `json:"env,omitempty"`
+	// EnvTemplates are variables whose values name secret ones as $(NAME), see
+	// Expand; they are put in at each start. With CommandTemplate the words of
+	// Entrypoint and Command do so, too.
+	EnvTemplates    map[string]string `json:"env_templates,omitempty"`
+	CommandTemplate bool              `json:"command_template,omitempty"`
 	// EnvDefaults (containers.conf's env) give way to the image's variables.
 	EnvDefaults map[string]string `json:"env_defaults,omitempty"`
 	// EnvMerge are NAME=VALUE words whose $NAME and ${NAME} stand for the
@@ -104,9 +109,11 @@ type Secret struct {
 	Source string `json:"source"` // name of the secret
 	Type   string `json:"type"`   // "mount" or "env"
 	Target string `json:"target,omitempty"`
-	UID    uint32 `json:"uid,omitempty"`
-	GID    uint32 `json:"gid,omitempty"`
-	Mode   uint32 `json:"mode,omitempty"` // 0: 0444
+	// Key chooses one value of a Secret that Kubernetes YAML has made.
+	Key  string `json:"key,omitempty"`
+	UID  uint32 `json:"uid,omitempty"`
+	GID  uint32 `json:"gid,omitempty"`
+	Mode uint32 `json:"mode,omitempty"` // 0: 0444
 }
 
 // Mounts is the file system view beyond the root file system.
@@ -152,10 +159,11 @@ type Mount struct {
 	NoCopy      bool     `json:"no_copy,omitempty"`
 	IDMap       *string  `json:"idmap,omitempty"` // pointing to "" means the container's mapping
 	SubPath     string   `json:"sub_path,omitempty"`
-	ReadWrite   bool     `json:"read_write,omitempty"`   // image mounts: rw
-	NoTmpCopyUp bool     `json:"no_tmpcopyup,omitempty"` // tmpfs
-	Anonymous   bool     `json:"anonymous,omitempty"`    // volume made for this container, goes with it
-	FromImage   bool     `json:"from_image,omitempty"`   // came from the image's VOLUME
+	MakeSubPath bool     `json:"make_sub_path,omitempty"` // a directory, unless it is there
+	ReadWrite   bool     `json:"read_write,omitempty"`    // image mounts: rw
+	NoTmpCopyUp bool     `json:"no_tmpcopyup,omitempty"`  // tmpfs
+	Anonymous   bool     `json:"anonymous,omitempty"`     // volume made for this container, goes with it
+	FromImage   bool     `json:"from_image,omitempty"`    // came from the image's VOLUME
 }
 
 // Isolation says which namespaces are the container's own. Modes as typed: "", "private", "host", "container:ID", "ns:PATH",

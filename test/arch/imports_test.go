@@ -14,8 +14,8 @@ func layer(dir string) (height int, name string) {
 		return 6, "cmd"
 	case dir == "libpod":
 		return 5, "libpod"
-	case within(dir, "libpod/monitor"), within(dir, "libpod/bundle"), within(dir, "libpod/oci"):
-		return 4, "libpod/{monitor,bundle,oci}"
+	case within(dir, "libpod/monitor"), within(dir, "libpod/bundle"), within(dir, "libpod/oci"), within(dir, "libpod/kube"):
+		return 4, "libpod/{monitor,bundle,oci,kube}"
 	case within(dir, "libpod/store"):
 		return 3, "libpod/store"
 	case within(dir, "libpod/spec"):
@@ -54,7 +54,7 @@ func TestImportsGoDown(t *testing.T) {
 	for _, s := range sources(t) {
 		height, name := layer(s.dir)
 		if height < 0 {
-			t.Errorf("%s: no layer for this directory: put it below cmd, libpod/{monitor,bundle,oci,store,spec} or pkg", s.position(s.file))
+			t.Errorf("%s: no layer for this directory: put it below cmd, libpod/{monitor,bundle,oci,kube,store,spec} or pkg", s.position(s.file))
 			continue
 		}
 		for _, spec := range s.file.Imports {
