@@ -32,33 +32,6 @@ packages=(
 	strace jq curl openssl apache2-utils iproute2 util-linux ca-certificates procps         # what tests look with
 )
 
-missing_packages() {
-	comm -23 <(printf '%s\n' "${packages[@]}" | sort) \
-		<(dpkg-query -W -f '${Package} ${db:Status-Status}\n' "${packages[@]}" 2>/dev/null | sed -n 's/ installed$//p' | sort)
-}
-
-install_packages() {
-	local missing
-	mapfile -t missing < <(missing_packages)
-	[ ${#missing[@]} -gt 0 ] || return 0
-	say "installing ${missing[*]}"
-	# docker-registry would start a server; tests start their own.
-	local policy=/usr/sbin/policy-rc.d
-	if [ ! -e "$policy" ]; then
-		printf '#!/bin/sh\nexit 101\n' >"$policy"
-		chmod 755 "$policy"
-		# shellcheck disable=SC2064
-		trap "rm -f $policy" EXIT
-	fi
-	local get=(env DEBIAN_FRONTEND=noninteractive apt-get -qq -o DPkg::Lock::Timeout=120)
-	"${get[@]}" install -y --no-install-recommends "${missing[@]}" </dev/null >/dev/null 2>&1 || {
-		say "refreshing the package lists first"
-		# A third party's list that does not answer is no reason to stop.
-		"${get[@]}" update </dev/null >/dev/null || say "apt-get update complained, going on"
-		"${get[@]}" install -y --no-install-recommends "${missing[@]}" </dev/null >/dev/null
-	}
-}
-
 # free_range FILE prints the first id that no line of /etc/subuid or
 # /etc/subgid reaches.
 free_range() {
@@ -115,7 +88,7 @@ make_images() {
 	mv -T "$cache/images.new" "$cache/images"
 }
 
-install_packages
+hack/install-packages.sh "${packages[@]}"
 make_account
 open_devices
 make_images

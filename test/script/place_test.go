@@ -4,10 +4,9 @@ import (
 	"path/filepath"
 
 	"github.com/carob-containers/carob/test/rig"
+	"github.com/carob-containers/carob/test/script/words"
 	"github.com/rogpeppe/go-internal/testscript"
 )
-
-type placeKey struct{}
 
 // setup gives a script its place and promises to look for leaks at its end.
 func setup(h *rig.Host, env *testscript.Env) error {
@@ -18,7 +17,7 @@ func setup(h *rig.Host, env *testscript.Env) error {
 	env.Vars = append(env.Vars, p.Env...)
 	env.Setenv("IMAGES", h.Images)
 	env.Setenv("PREFIX", h.Prefix)
-	env.Values[placeKey{}] = p
+	words.SetPlace(env, p)
 	t := env.T()
 	env.Defer(func() {
 		leaks := p.Close()

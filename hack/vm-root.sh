@@ -1,0 +1,109 @@
+#!/usr/bin/env bash
+# vm-root.sh: make the disk that test/vm boots, a Debian 12 with systemd,
+# cgroup v2, AppArmor and two lingering accounts, and print its directory, where
+# root.img, vmlinuz and initrd are. Needs root or sudo; may be run again.
+#
+#   CAROB_TEST_CACHE  where it is kept between runs (default /var/cache/carob-test)
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+cache=${CAROB_TEST_CACHE:-/var/cache/carob-test}
+
+if [ "$(id -u)" != 0 ]; then
+	command -v sudo >/dev/null || {
+		echo "cannot make the virtual machine's disk: run this as root or install sudo" >&2
+		exit 1
+	}
+	exec sudo --preserve-env=CAROB_TEST_CACHE,PATH "$PWD/hack/vm-root.sh" "$@"
+fi
+
+exec 9>/run/lock/carob-vm-root.lock
+flock 9
+
+say() { echo "vm-root: $*" >&2; }
+
+packages=(
+	linux-image-cloud-amd64 initramfs-tools udev kmod # what boots
+	systemd systemd-sysv systemd-container libpam-systemd dbus dbus-user-session # what it is all about
+	uidmap crun runc passt slirp4netns catatonit # what carob uses
+	apparmor apparmor-utils cron sudo # what tests use
+	busybox-static jq procps iproute2 netcat-openbsd ca-certificates # what tests look with
+)
+
+# configure_system ROOT: the machine.
+configure_system() {
+	local root=$1
+	echo carob-vm >"$root/etc/hostname"
+	printf '127.0.0.1 localhost carob-vm\n::1 localhost\n' >"$root/etc/hosts"
+	printf '/dev/vda / ext4 rw 0 0\nLABEL=carob-test /ct ext4 ro,nofail 0 0\n' >"$root/etc/fstab"
+	mkdir -p "$root/ct" "$root/etc/systemd/network" "$root/var/log/journal" "$root/etc/systemd/logind.conf.d"
+	printf '[Match]\nType=ether\n[Network]\nDHCP=ipv4\n' >"$root/etc/systemd/network/ether.network"
+	# systemd's own default, stricter than Debian's: the end of a login is the
+	# end of its processes.
+	printf '[Login]\nKillUserProcesses=yes\n' >"$root/etc/systemd/logind.conf.d/kill.conf"
+	cat >"$root/etc/systemd/system/carob-vm.service" <<-EOF
+		[Unit]
+		Description=carob's tests
+		After=systemd-user-sessions.service systemd-logind.service dbus.service cron.service network.target apparmor.service
+		RequiresMountsFor=/ct
+
+		[Service]
+		ExecStart=/ct/guest
+		TimeoutStopSec=20
+
+		[Install]
+		WantedBy=multi-user.target
+	EOF
+	chroot "$root" systemctl --quiet enable carob-vm.service systemd-networkd.service
+	chroot "$root" systemctl --quiet disable systemd-networkd-wait-online.service
+	chroot "$root" systemctl --quiet mask apt-daily.timer apt-daily-upgrade.timer dpkg-db-backup.timer \
+		e2scrub_all.timer e2scrub_reap.service fstrim.timer getty@tty1.service serial-getty@ttyS0.service serial-getty@ttyS1.service
+}
+
+# configure_accounts ROOT: ct has the controllers that Debian delegates, wide
+# has all of them.
+configure_accounts() {
+	local root=$1 account
+	for account in ct:1000 wide:1001; do
+		chroot "$root" useradd --create-home --shell /bin/bash --uid "${account#*:}" "${account%:*}"
+		mkdir -p "$root/var/lib/systemd/linger"
+		touch "$root/var/lib/systemd/linger/${account%:*}"
+	done
+	mkdir -p "$root/etc/systemd/system/user@1001.service.d"
+	printf '[Service]\nDelegate=cpu cpuset io memory pids\n' >"$root/etc/systemd/system/user@1001.service.d/delegate.conf"
+	printf 'Defaults !requiretty,secure_path="/ct/prefix/bin:/usr/sbin:/usr/bin:/sbin:/bin"\nct,wide ALL=(ALL) NOPASSWD: ALL\n' \
+		>"$root/etc/sudoers.d/carob"
+	chmod 440 "$root/etc/sudoers.d/carob"
+}
+
+make_root() { # make_root DIRECTORY
+	local dir=$1 root=$1/root
+	mmdebstrap --quiet --variant=minbase --include="$(IFS=,; echo "${packages[*]}")" \
+		--essential-hook='mkdir -p "$1/etc/initramfs-tools/conf.d" "$1/usr/share/initramfs-tools/modules.d"' \
+		--essential-hook='echo MODULES=list >"$1/etc/initramfs-tools/conf.d/carob"' \
+		--essential-hook='printf "virtio_pci\nvirtio_blk\next4\n" >"$1/usr/share/initramfs-tools/modules.d/carob"' \
+		bookworm "$root" >&2
+	configure_system "$root"
+	configure_accounts "$root"
+	cp -L "$root"/boot/vmlinuz-* "$dir/vmlinuz"
+	cp -L "$root"/boot/initrd.img-* "$dir/initrd"
+	rm -rf "$root"/boot/* "$root"/usr/share/doc/* "$root"/usr/share/locale/* "$root"/var/cache/apt/* "$root"/var/lib/apt/lists/*
+	truncate -s 6G "$dir/root.img"
+	mke2fs -q -t ext4 -d "$root" "$dir/root.img" >&2
+	rm -rf "$root"
+}
+
+hack/install-packages.sh mmdebstrap qemu-system-x86 qemu-utils e2fsprogs
+
+# One directory per recipe. It appears with a rename, complete.
+dir=$cache/vm-$(sha256sum <hack/vm-root.sh | cut -c1-16)
+if [ ! -d "$dir" ]; then
+	say "making a Debian with systemd in $dir"
+	install -d -m 755 "$cache"
+	tmp=$(mktemp -d "$cache/tmp.XXXXXX")
+	trap 'rm -rf "$tmp"' EXIT
+	make_root "$tmp"
+	chmod -R a+rX "$tmp"
+	mv "$tmp" "$dir"
+fi
+echo "$dir"
