@@ -25,7 +25,7 @@ say() { echo "vm-root: $*" >&2; }
 packages=(
 	linux-image-cloud-amd64 initramfs-tools udev kmod # what boots
 	systemd systemd-sysv systemd-container libpam-systemd dbus dbus-user-session # what it is all about
-	uidmap crun runc passt slirp4netns catatonit # what carob uses
+	uidmap crun runc passt slirp4netns catatonit golang-github-containers-common # what carob uses
 	apparmor apparmor-utils cron sudo # what tests use
 	busybox-static jq procps iproute2 netcat-openbsd ca-certificates # what tests look with
 )
@@ -34,6 +34,7 @@ packages=(
 configure_system() {
 	local root=$1
 	echo carob-vm >"$root/etc/hostname"
+	echo LANG=C.UTF-8 >"$root/etc/default/locale"
 	printf '127.0.0.1 localhost carob-vm\n::1 localhost\n' >"$root/etc/hosts"
 	printf '/dev/vda / ext4 rw 0 0\nLABEL=carob-test /ct ext4 ro,nofail 0 0\n' >"$root/etc/fstab"
 	mkdir -p "$root/ct" "$root/etc/systemd/network" "$root/var/log/journal" "$root/etc/systemd/logind.conf.d"

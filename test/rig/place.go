@@ -136,7 +136,7 @@ func (p *Place) Leaks(keeper int) (leaks []string) {
 			leaks = append(leaks, "mount "+m)
 		}
 	}
-	return append(append(leaks, p.fileLeaks()...), p.storageLeaks()...)
+	return append(leaks, p.FileLeaks()...)
 }
 
 // processLeaks gives what is on its way out two seconds to be gone; the rest

@@ -7,6 +7,9 @@ import (
 	"strings"
 )
 
+// FileLeaks are files of containers and layers that no list names.
+func (p *Place) FileLeaks() []string { return append(p.fileLeaks(), p.storageLeaks()...) }
+
 // fileLeaks are carob's own files of containers that are gone.
 func (p *Place) fileLeaks() (leaks []string) {
 	for _, dir := range []string{

@@ -1,0 +1,194 @@
+package vm
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+)
+
+const (
+	// bootLimit is for the first word of the boss, quietLimit for each further
+	// line, and runLimit for all of it. An emulated machine on a busy host is slow.
+	bootLimit  = 3 * time.Minute
+	kvmLimit   = 20 * time.Second
+	quietLimit = 3 * time.Minute
+	runLimit   = 20 * time.Minute
+)
+
+// What the boss says to the host, each on a line of its own.
+const (
+	wordHello  = "boss: here"
+	wordFailed = "boss: failed:"
+	wordDone   = "boss: done"
+)
+
+// runMachine boots the machine and fails unless all tests in it pass.
+func runMachine(t *testing.T) {
+	work := t.TempDir()
+	d, err := makeDisks(work)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), runLimit)
+	defer cancel()
+	began := time.Now()
+	var r *report
+	for _, accel := range accelerators() {
+		if err := d.reset(); err != nil {
+			t.Fatal(err)
+		}
+		r, err = boot(ctx, d, accel)
+		if !errors.Is(err, errNoBoot) || accel == "tcg,thread=multi" {
+			break
+		}
+		fmt.Printf("vm: no boot with %s: going on without\n", accel)
+	}
+	fmt.Printf("vm: ran %d tests inside, %d failed, %d skipped, in %s\n", r.ran, r.failed, r.skipped, time.Since(began).Round(time.Second))
+	switch {
+	case err != nil:
+		t.Errorf("%v\nthe console's end:\n%s", err, d.consoleTail())
+	case r.failed > 0 || r.broken:
+		t.Errorf("%d tests failed inside the machine", r.failed)
+	case r.ran == 0:
+		t.Errorf("no test ran inside the machine; the console's end:\n%s", d.consoleTail())
+	}
+}
+
+// accelerators are tried in order. /dev/kvm may be there and not work, as in
+// a virtual machine that lacks something for another one.
+func accelerators() []string {
+	kvm, err := os.OpenFile("/dev/kvm", os.O_RDWR, 0)
+	if err != nil {
+		return []string{"tcg,thread=multi"}
+	}
+	kvm.Close()
+	return []string{"kvm", "tcg,thread=multi"}
+}
+
+// errNoBoot: nothing was heard from inside.
+var errNoBoot = errors.New("cannot boot the virtual machine")
+
+// report counts what the machine says of its tests.
+type report struct {
+	ran, failed, skipped int
+	broken               bool // a group's program failed, if only its beginning or end
+	done                 bool
+}
+
+// A leaf is TestVM/GROUP/NAME: go test's lines for the groups do not count.
+var resultLine = regexp.MustCompile(`^ *--- (PASS|FAIL|SKIP): TestVM/[^/ ]+/[^/ ]+ `)
+
+func (r *report) note(line string) {
+	if m := resultLine.FindStringSubmatch(line); m != nil {
+		r.ran++
+		switch m[1] {
+		case "FAIL":
+			r.failed++
+		case "SKIP":
+			r.skipped++
+			r.ran--
+		}
+	}
+	r.broken = r.broken || strings.HasPrefix(line, wordFailed)
+	r.done = r.done || strings.HasPrefix(line, wordDone)
+}
+
+// boot runs the machine until it powers itself off.
+func boot(ctx context.Context, d *disks, accel string) (*report, error) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, "qemu-system-x86_64", d.arguments(accel)...)
+	var complaint strings.Builder
+	cmd.Stderr = &complaint
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		return nil, err
+	}
+	if err := cmd.Start(); err != nil {
+		return nil, err
+	}
+	limit := bootLimit
+	if accel == "kvm" {
+		limit = kvmLimit
+	}
+	r, heard, late := listen(out, limit, cancel)
+	err = cmd.Wait()
+	switch {
+	case !heard:
+		return r, fmt.Errorf("%w: %v: %s", errNoBoot, err, complaint.String())
+	case late:
+		return r, fmt.Errorf("cannot go on: nothing was heard for %s", quietLimit)
+	case ctx.Err() != nil:
+		return r, fmt.Errorf("cannot wait longer than %s for the tests inside", runLimit)
+	case !r.done:
+		return r, fmt.Errorf("the machine ended before its tests did (%v): %s", err, complaint.String())
+	}
+	return r, nil
+}
+
+// listen passes on what the boss says, and ends the machine when it is silent
+// for too long.
+func listen(out io.Reader, limit time.Duration, end func()) (r *report, heard, late bool) {
+	r = &report{}
+	silence := time.AfterFunc(limit, func() { late = true; end() })
+	defer silence.Stop()
+	lines := bufio.NewScanner(out)
+	lines.Buffer(nil, 1<<20)
+	for lines.Scan() {
+		line := strings.TrimRight(lines.Text(), "\r")
+		heard = heard || strings.HasPrefix(line, wordHello)
+		if !heard {
+			continue // the firmware's words
+		}
+		silence.Reset(quietLimit)
+		r.note(line)
+		fmt.Println("vm:", line)
+	}
+	return r, heard, late
+}
+
+// disks is what the machine boots from.
+type disks struct {
+	root    string // directory of hack/vm-root.sh
+	overlay string // what is written to the root disk
+	payload string // carob and the tests
+	console string // what the kernel and systemd say
+}
+
+func (d *disks) arguments(accel string) []string {
+	return []string{
+		"-machine", "q35", "-accel", accel, "-cpu", "max", "-m", "3072", "-smp", "2",
+		"-display", "none", "-monitor", "none", "-no-user-config", "-nodefaults",
+		"-kernel", filepath.Join(d.root, "vmlinuz"), "-initrd", filepath.Join(d.root, "initrd"),
+		"-append", "root=/dev/vda rw console=ttyS0 quiet loglevel=4 systemd.show_status=auto mitigations=off",
+		"-drive", "file=" + d.overlay + ",if=virtio,cache=unsafe",
+		"-drive", "file=" + d.payload + ",if=virtio,format=raw,readonly=on",
+		"-nic", "user,model=virtio-net-pci,restrict=on",
+		"-serial", "file:" + d.console, "-serial", "stdio",
+	}
+}
+
+// reset gives the machine a root disk as hack/vm-root.sh made it.
+func (d *disks) reset() error {
+	if err := os.RemoveAll(d.overlay); err != nil {
+		return err
+	}
+	return run("", "qemu-img", "create", "-q", "-f", "qcow2", "-F", "raw", "-b", filepath.Join(d.root, "root.img"), d.overlay)
+}
+
+func (d *disks) consoleTail() string {
+	b, err := os.ReadFile(d.console)
+	if err != nil {
+		return err.Error()
+	}
+	return string(b[max(0, len(b)-4000):])
+}

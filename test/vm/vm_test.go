@@ -1,0 +1,39 @@
+// Package vm tests carob on a real host with systemd and cgroup version 2: a
+// Debian in a virtual machine (hack/vm-root.sh), booted by qemu.
+//
+// The test program runs three times over. Started by `go test` it is the host:
+// it makes a disk with carob, itself and the scripts, boots the machine, and
+// passes on what comes out (machine_test.go). Started by systemd in the machine
+// it is the boss, root, which goes through the groups of scripts, rebooting in
+// between (boss_test.go). For each group it starts itself again in a login
+// session of the group's account, and there the scripts run (script_test.go).
+package vm
+
+import (
+	"fmt"
+	"os"
+	"testing"
+)
+
+// roleEnv says which of the three this process is; unset: the host.
+const roleEnv = "CAROB_VM_ROLE"
+
+func TestMain(m *testing.M) {
+	switch os.Getenv(roleEnv) {
+	case "boss":
+		if err := boss(); err != nil {
+			fmt.Println("boss:", err)
+		}
+		powerOff()
+	default:
+		os.Exit(m.Run())
+	}
+}
+
+func TestVM(t *testing.T) {
+	if os.Getenv(roleEnv) == "scripts" {
+		runScripts(t)
+		return
+	}
+	runMachine(t)
+}
