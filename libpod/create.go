@@ -65,6 +65,9 @@ func (rt *Runtime) createContainer(ctx context.Context, c *spec.Container, opts 
 			return nil, err
 		}
 	}
+	if opts.StartFollows {
+		leaveSession()
+	}
 	plan, err := rt.planCreate(ctx, c, img)
 	plan.pod = pod
 	defer plan.ids.Release()

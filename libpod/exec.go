@@ -14,6 +14,7 @@ import (
 	"github.com/carob-containers/carob/libpod/monitor"
 	"github.com/carob-containers/carob/libpod/monitor/client"
 	"github.com/carob-containers/carob/libpod/oci"
+	"github.com/carob-containers/carob/pkg/userns"
 )
 
 // ExecOptions say what is run in a container, and how. The zero value runs as
@@ -101,6 +102,10 @@ func (x *execution) close() {
 // runtime's log are in memory: nothing needs to be removed after a kill.
 func (x *execution) prepare() error {
 	var err error
+	if x.c.ownsCgroup() && rootless() {
+		// Where this fails the runtime says what it may not do.
+		_ = userns.LeaveSession(false)
+	}
 	if x.oci, err = x.c.rt.OCI(); err != nil {
 		return err
 	}
@@ -133,7 +138,7 @@ func (x *execution) prepare() error {
 		argv = append(argv, "--console-socket", x.tty.path(uintptr(2+len(files))))
 	}
 	x.cmd = exec.Command(argv[0], append(argv[1:], x.c.ID)...)
-	x.cmd.ExtraFiles = files
+	x.cmd.ExtraFiles, x.cmd.Env = files, x.oci.Env
 	// A process group of its own: what is typed on our terminal reaches the
 	// process once, through us.
 	x.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}

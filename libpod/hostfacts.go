@@ -49,6 +49,7 @@ func (rt *Runtime) hostFacts(r *oci.Runtime, c *spec.Container) (bundle.Host, er
 	if strings.HasSuffix(c.Isolation.IPC, "host") {
 		h.Mqueue = isMqueue("/dev/mqueue")
 	}
+	h.AppArmor = c.Security.AppArmor != "" && appArmorEnabled()
 	if c.Security.Privileged {
 		if h.Devices, err = hostdev.All(); err != nil {
 			return h, err
@@ -96,6 +97,12 @@ func capBnd(status string) uint64 {
 	line, _, _ := strings.Cut(rest, "\n")
 	n, _ := strconv.ParseUint(strings.TrimSpace(line), 16, 64)
 	return n
+}
+
+// appArmorEnabled tells whether the kernel has AppArmor switched on.
+func appArmorEnabled() bool {
+	b, err := os.ReadFile("/sys/module/apparmor/parameters/enabled")
+	return err == nil && len(b) > 0 && b[0] == 'Y'
 }
 
 func isMqueue(path string) bool {

@@ -1,7 +1,6 @@
 package libpod
 
 import (
-	"bytes"
 	"context"
 	"fmt"
 	"os"
@@ -230,8 +229,7 @@ func idMapInfo(maps []userns.IDMap) []IDMapInfo {
 
 func (rt *Runtime) securityInfo() SecurityInfo {
 	s := SecurityInfo{Rootless: rootless()}
-	enabled, _ := os.ReadFile("/sys/module/apparmor/parameters/enabled")
-	s.AppArmorEnabled = bytes.HasPrefix(enabled, []byte("Y")) && !s.Rootless
+	s.AppArmorEnabled = appArmorEnabled() && !s.Rootless
 	_, err := os.Stat("/sys/fs/selinux/enforce")
 	s.SELinuxEnabled = err == nil
 	_, err = os.Stat("/proc/sys/kernel/seccomp/actions_avail")

@@ -23,6 +23,7 @@ import (
 	"github.com/carob-containers/carob/pkg/ocihooks"
 	"github.com/carob-containers/carob/pkg/rootfs"
 	"github.com/carob-containers/carob/pkg/sys"
+	"github.com/carob-containers/carob/pkg/userns"
 )
 
 // launch takes a container that has no monitor to a running process.
@@ -31,6 +32,7 @@ import (
 // mounts live in a namespace of their own, the network is ended here, and
 // files in the run directory are removed.
 func (c *Container) launch(ctx context.Context, opts StartOptions) (conn *client.Conn, err error) {
+	leaveSession()
 	record, err := c.openRecord(os.O_RDWR)
 	if err != nil {
 		return nil, err
@@ -70,7 +72,7 @@ func (c *Container) launch(ctx context.Context, opts StartOptions) (conn *client
 		conn, err = client.Spawn(ctx, client.SpawnOptions{
 			Program: c.rt.opts.Monitor, Dir: c.Dir(), Record: record,
 			Stdio: opts.Stdio, Extra: opts.ExtraFiles, Attach: opts.Streams, ClaimRemove: opts.ClaimRemove,
-			Env: c.monitorEnv(os.Environ()),
+			Env: c.monitorEnv(runtimeEnv(os.Environ())),
 		})
 		return err
 	})
@@ -83,6 +85,10 @@ func (c *Container) launch(ctx context.Context, opts StartOptions) (conn *client
 	}
 	return conn, nil
 }
+
+// leaveSession takes us out of the login session before anything is forked
+// that is to outlive it. A container in the session is better than none.
+func leaveSession() { _ = userns.LeaveSession(true) }
 
 // letGo waits for the network, lets the process run and waits until it does.
 func (c *Container) letGo(conn *client.Conn, net *network, opts StartOptions) error {

@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -110,8 +111,21 @@ func (rt *Runtime) OCI() (*oci.Runtime, error) {
 	if err != nil {
 		return nil, err
 	}
+	r.Env = runtimeEnv(os.Environ())
 	rt.oci = r
 	return r, nil
+}
+
+// runtimeEnv is what the OCI runtime is to see of our environment. crun (1.8)
+// prefers a user's systemd wherever the environment leads to one; in that of a
+// root who has logged in, containers would end with the login.
+func runtimeEnv(environ []string) []string {
+	if rootless() {
+		return environ
+	}
+	return slices.DeleteFunc(slices.Clone(environ), func(v string) bool {
+		return strings.HasPrefix(v, "XDG_RUNTIME_DIR=") || strings.HasPrefix(v, "DBUS_SESSION_BUS_ADDRESS=")
+	})
 }
 
 // Dirs tells where carob keeps things.

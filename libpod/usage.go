@@ -48,7 +48,8 @@ func (c *Container) Usage() (*Usage, error) {
 	u.CPU = time.Duration(keyed(dir, "cpu.stat")["usage_usec"]) * time.Microsecond
 	u.Memory = max(0, single(dir, "memory.current")-keyed(dir, "memory.stat")["inactive_file"])
 	u.PIDs = single(dir, "pids.current")
-	if u.MemoryLimit = single(dir, "memory.max"); u.MemoryLimit <= 0 {
+	// crun limits a group of its own within the scope.
+	if u.MemoryLimit = max(single(dir, "memory.max"), single(filepath.Join(dir, "container"), "memory.max")); u.MemoryLimit <= 0 {
 		var h HostInfo
 		h.memory()
 		u.MemoryLimit = h.MemTotal

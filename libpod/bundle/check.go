@@ -97,6 +97,9 @@ func checkLimits(c *spec.Container, h Host) error {
 			return hinted(delegateHint(l.controller), "cannot use %s: the cgroup controller %s is not delegated to this account", what, l.controller)
 		}
 	}
+	if p := c.Resources.CgroupParent; p != "" && h.CgroupMode == CgroupBySystem && !strings.HasSuffix(p, ".slice") {
+		return errNoSlice(p)
+	}
 	if h.CgroupVersion == 2 {
 		return checkVersion2(&c.Resources)
 	}
@@ -104,6 +107,10 @@ func checkLimits(c *spec.Container, h Host) error {
 		return fmt.Errorf("cannot use --cgroup-conf: it needs cgroup v2")
 	}
 	return nil
+}
+
+func errNoSlice(parent string) error {
+	return fmt.Errorf("cannot use cgroup parent %s: systemd needs the name of a slice (NAME.slice)", parent)
 }
 
 // checkVersion2 refuses what cgroup v2 dropped.

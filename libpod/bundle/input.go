@@ -126,7 +126,7 @@ type Host struct {
 	Capabilities uint64
 	Mqueue       bool // /dev/mqueue is mounted on the host (for --ipc host)
 
-	AppArmor bool // profiles can be applied (never for an unprivileged user)
+	AppArmor bool // the kernel has it; only root may apply profiles
 	SELinux  bool
 	// ProcessLabel and MountLabel are the SELinux labels chosen by the caller.
 	ProcessLabel, MountLabel string

@@ -70,7 +70,7 @@ func (g *generator) addCgroupPath() error {
 			parent = g.defaultSlice()
 		}
 		if !strings.HasSuffix(parent, ".slice") {
-			return fmt.Errorf("cannot use cgroup parent %s: systemd needs the name of a slice (NAME.slice)", parent)
+			return errNoSlice(parent)
 		}
 		g.oci.SetLinuxCgroupsPath(path.Base(parent) + ":carob:" + g.Spec.ID)
 	default:

@@ -24,6 +24,8 @@ type Runtime struct {
 	// Root is the directory of the runtime's own state.
 	Root  string
 	Flags []string
+	// Env is the environment of the runtime, and of a monitor that calls it.
+	Env []string
 	// Cgroups is what containers of this runtime can have on this host.
 	Cgroups cgroup.Facts
 }
@@ -121,6 +123,7 @@ func (r *Runtime) Argv(withCgroups bool) []string {
 func (r *Runtime) Run(ctx context.Context, withCgroups bool, args ...string) error {
 	argv := append(r.Argv(withCgroups), args...)
 	cmd := exec.CommandContext(ctx, argv[0], argv[1:]...)
+	cmd.Env = r.Env
 	var stderr bytes.Buffer
 	cmd.Stderr = &stderr
 	err := cmd.Run()

@@ -86,6 +86,21 @@ func announce(state join.State) error {
 		os.Setenv(rootlessUID, strconv.Itoa(state.UID)),
 		os.Setenv(rootlessGID, strconv.Itoa(state.GID)),
 		os.Unsetenv(triesEnv),
+		announceSession(),
+	)
+}
+
+// announceSession names the user's own runtime directory and bus where the
+// environment does not, as from cron, or names somebody else's, as under su:
+// the OCI runtime and containers/storage go by it.
+func announceSession() error {
+	base, err := runtimeBase()
+	if err != nil || !isSocket(filepath.Join(base, "bus")) {
+		return nil // whoever needs the directory will say so
+	}
+	return errors.Join(
+		os.Setenv("XDG_RUNTIME_DIR", base),
+		os.Setenv("DBUS_SESSION_BUS_ADDRESS", "unix:path="+filepath.Join(base, "bus")),
 	)
 }
 

@@ -355,6 +355,9 @@ func TestKeeperKilledWhileContainersRun(t *testing.T) {
 	r.must(json.NewDecoder(bufio.NewReader(stdout)).Decode(&first))
 	killed := r.keeper()
 	r.must(syscall.Kill(killed, syscall.SIGKILL))
+	for _, err := newRecord(killed); err == nil; _, err = newRecord(killed) { // it dies in its own time
+		time.Sleep(time.Millisecond)
+	}
 	second, _ := r.probe(fmt.Sprintf("PROBE_CANDIDATES=4194303 %d %d", os.Getpid(), monitor.Process.Pid))
 	if second.User != first.User {
 		t.Errorf("user namespace %s, want the old one, %s", second.User, first.User)

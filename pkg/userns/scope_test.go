@@ -22,7 +22,7 @@ func TestCorner40KeeperLeavesTheSession(t *testing.T) {
 	serveSystemd(t, address, asked)
 	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
 	defer cancel()
-	if err := moveToScope(ctx, address, 4711); err != nil {
+	if err := startScope(ctx, address, "carob-keeper-4711.scope", "d", 4711); err != nil {
 		t.Fatal(err)
 	}
 	unit := <-asked
@@ -42,7 +42,7 @@ func TestNoBusIsNoError(t *testing.T) {
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 	defer cancel()
-	if err := moveToScope(ctx, "unix:path=/nonexistent/bus", 1); err == nil {
+	if err := startScope(ctx, "unix:path=/nonexistent/bus", "x.scope", "d", 1); err == nil {
 		t.Error("no error without a bus")
 	}
 }
