@@ -174,11 +174,15 @@ func (m *mapper) auto(opts string) error {
 	if err != nil {
 		return err
 	}
-	uids, err := m.autoMap(size, takenUIDs, fixedUIDs, m.uids)
+	freeUIDs, freeGIDs, err := m.forAuto()
 	if err != nil {
 		return err
 	}
-	gids, err := m.autoMap(size, takenGIDs, fixedGIDs, m.gids)
+	uids, err := autoMap(size, takenUIDs, fixedUIDs, m.uids, freeUIDs)
+	if err != nil {
+		return err
+	}
+	gids, err := autoMap(size, takenGIDs, fixedGIDs, m.gids, freeGIDs)
 	if err != nil {
 		return err
 	}
@@ -186,7 +190,37 @@ func (m *mapper) auto(opts string) error {
 	return nil
 }
 
-func (m *mapper) autoMap(size uint32, taken []userns.IDMap, fixed []string, ns []userns.IDMap) ([]userns.IDMap, error) {
+// autoUser is in whose name root's ids for --userns=auto stand in /etc/subuid
+// and /etc/subgid: every other id may be somebody's.
+const autoUser = "containers"
+
+// forAuto are the ids that may be given to containers: an unprivileged user's
+// own, and for root autoUser's.
+func (m *mapper) forAuto() (uids, gids []userns.IDMap, err error) {
+	if userns.Rootless() {
+		return m.uids, m.gids, nil
+	}
+	uidRanges, gidRanges, err := userns.SubIDs(autoUser)
+	if err != nil {
+		return nil, nil, err
+	}
+	if len(uidRanges) == 0 || len(gidRanges) == 0 {
+		return nil, nil, withHint(fmt.Errorf("cannot use --userns=auto: no ids are set aside for it"),
+			"put a line 'containers:2147483647:2147483648' into /etc/subuid and /etc/subgid, or another range that is free")
+	}
+	return identity(uidRanges), identity(gidRanges), nil
+}
+
+func identity(ranges []userns.Range) []userns.IDMap {
+	var maps []userns.IDMap
+	for _, r := range ranges {
+		maps = append(maps, userns.IDMap{Container: r.Start, Host: r.Start, Size: r.Size})
+	}
+	return maps
+}
+
+// autoMap takes ids from free; those the user has fixed are any of ns.
+func autoMap(size uint32, taken []userns.IDMap, fixed []string, ns, free []userns.IDMap) ([]userns.IDMap, error) {
 	var lines []userns.IDMap
 	if len(fixed) > 0 {
 		var err error
@@ -194,7 +228,7 @@ func (m *mapper) autoMap(size uint32, taken []userns.IDMap, fixed []string, ns [
 			return nil, err
 		}
 	}
-	return userns.Auto(size, taken, lines, ns)
+	return userns.Auto(size, taken, lines, free)
 }
 
 // autoSize is enough for every file of the image, and for a numeric --user.

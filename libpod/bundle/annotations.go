@@ -2,6 +2,7 @@ package bundle
 
 import (
 	"fmt"
+	"strings"
 )
 
 // addAnnotations writes what podman writes, which tools that look at bundles
@@ -21,6 +22,11 @@ func (g *generator) addAnnotations() error {
 	} {
 		g.oci.AddAnnotation("io.podman.annotations."+name, word(on))
 	}
+	for name, value := range g.askedOf() {
+		if value != "" {
+			g.oci.AddAnnotation("io.podman.annotations."+name, value)
+		}
+	}
 	for key, value := range g.Spec.Annotations {
 		g.oci.AddAnnotation(key, value)
 	}
@@ -32,6 +38,19 @@ func (g *generator) addAnnotations() error {
 	}
 	g.oci.AddAnnotation("run.oci.keep_original_groups", "1")
 	return nil
+}
+
+// askedOf are flags that the configuration shows only the effect of; whoever
+// makes another container like this one reads them here.
+func (g *generator) askedOf() map[string]string {
+	c := g.Spec
+	return map[string]string{
+		"cid-file":     c.CIDFile,
+		"volumes-from": strings.Join(c.Mounts.VolumesFrom, ","),
+		"seccomp":      c.Security.Seccomp,
+		"apparmor":     c.Security.AppArmor,
+		"label":        strings.Join(c.Security.Label, ","),
+	}
 }
 
 func word(on bool) string {

@@ -473,6 +473,14 @@ func TestCorner34HostNetworkSysfs(t *testing.T) {
 	if m := mountAt(generateOK(t, in), "/sys"); m.Type != "sysfs" {
 		t.Errorf("as root: %v", m)
 	}
+	in.Namespaces.Net, in.Spec.Network.Mode, in.Spec.Isolation.Mapping = "", "none", &spec.IDMapping{UIDs: subordinate(), GIDs: subordinate()}
+	if m := mountAt(generateOK(t, in), "/sys"); m.Type != "sysfs" {
+		t.Errorf("with ids of its own: %v", m)
+	}
+	in.Host.Runtime = "runc"
+	if m := mountAt(generateOK(t, in), "/sys"); m.Type != "bind" {
+		t.Errorf("with ids of its own and runc: %v", m)
+	}
 }
 
 func TestCorner35Devices(t *testing.T) {

@@ -25,7 +25,7 @@ func elsewhere() map[string]string {
 		"Rootfs": "the launcher mounts it",
 		"Pod":    "the launcher resolves its namespaces", "Requires": "start starts them first",
 		"Labels":  "ps, events and filters",
-		"CIDFile": "create writes it", "PIDFile": "the monitor writes it", "MonitorPIDFile": "the monitor writes it",
+		"PIDFile": "the monitor writes it", "MonitorPIDFile": "the monitor writes it",
 		"Restart.Policy": "the monitor restarts", "Restart.Max": "the monitor restarts",
 		"Health": "the monitor runs it", "Startup": "the monitor runs it",
 		"Probes": "the monitor asks", "Hooks": "the monitor runs them",
@@ -38,7 +38,7 @@ func elsewhere() map[string]string {
 		"Process.SdNotify": "the launcher, for the monitor", "Process.PreserveFDs": "the monitor hands them on",
 		"Process.Secrets": "Files.Secrets, Mounts, ExtraEnv",
 
-		"Mounts.List": "Input.Mounts, resolved", "Mounts.VolumesFrom": "Input.Mounts, resolved", "Mounts.ImageVolume": "spec.MergeMounts",
+		"Mounts.List": "Input.Mounts, resolved", "Mounts.ImageVolume": "spec.MergeMounts",
 		"Mounts.NoHosts": "Files.Hosts", "Mounts.HostsFile": "Files.Hosts", "Mounts.NoHostname": "Files.Hostname", "Mounts.Devices": "Input.Devices, resolved",
 
 		"Isolation.UIDMap": "Isolation.Mapping", "Isolation.GIDMap": "Isolation.Mapping",

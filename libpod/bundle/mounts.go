@@ -138,10 +138,12 @@ func (g *generator) procMount() rspec.Mount {
 }
 
 // sysMount: sysfs shows one network namespace, and only the owner of that may
-// mount it; others bind the host's.
+// mount it; others bind the host's. In a user namespace of the container's own
+// runc (1.1) is refused even with the network its own, and unlike crun it does
+// not bind by itself then.
 func (g *generator) sysMount() rspec.Mount {
 	m := rspec.Mount{Destination: "/sys", Type: "sysfs", Source: "sysfs", Options: []string{"nosuid", "noexec", "nodev"}}
-	if g.foreignNet() {
+	if g.foreignNet() || g.ownUserNS() && g.Host.Runtime == "runc" {
 		m.Type, m.Source, m.Options = "bind", "/sys", append(m.Options, "rprivate", "rbind")
 	}
 	if g.Spec.Security.Privileged {

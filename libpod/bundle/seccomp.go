@@ -25,6 +25,9 @@ func (g *generator) addSeccomp() error {
 			return fmt.Errorf("cannot use seccomp profile %s: it was not read", s.Seccomp)
 		}
 		g.oci.Config.Linux.Seccomp, err = seccomp.LoadProfile(string(g.SeccompProfile), g.oci.Config)
+		if err == nil {
+			err = checkActions(g.oci.Config.Linux.Seccomp)
+		}
 		if err != nil {
 			return fmt.Errorf("cannot use seccomp profile %s: %w", s.Seccomp, err)
 		}
@@ -35,6 +38,23 @@ func (g *generator) addSeccomp() error {
 		}
 	}
 	return err
+}
+
+// checkActions refuses what no runtime knows, seccomp_rule_add(3).
+func checkActions(profile *rspec.LinuxSeccomp) error {
+	actions := []rspec.LinuxSeccompAction{profile.DefaultAction}
+	for _, s := range profile.Syscalls {
+		actions = append(actions, s.Action)
+	}
+	for _, a := range actions {
+		switch a {
+		case rspec.ActKill, rspec.ActKillProcess, rspec.ActKillThread, rspec.ActTrap, rspec.ActErrno,
+			rspec.ActTrace, rspec.ActAllow, rspec.ActLog, rspec.ActNotify:
+		default:
+			return fmt.Errorf("%q is no action", a)
+		}
+	}
+	return nil
 }
 
 // nestingCalls make containers inside the container possible, as podman's

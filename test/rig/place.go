@@ -37,10 +37,25 @@ func (h *Host) NewPlace(home string) (*Place, error) {
 		// Debian's podman and skopeo would take vfs on their own.
 		os.WriteFile(filepath.Join(config, "storage.conf"), []byte("[storage]\ndriver = \"overlay\"\n"), 0o644),
 	)
-	return &Place{Home: home, Run: run, Env: []string{
+	p := &Place{Home: home, Run: run, Env: []string{
 		"HOME=" + home, "XDG_RUNTIME_DIR=" + run, "USER=" + h.User, "LOGNAME=" + h.User,
 		"PATH=" + os.Getenv("PATH"), "TERM=xterm", "LANG=C.UTF-8",
-	}}, err
+	}}
+	if h.View.root() {
+		err = errors.Join(err, p.moveRoot(config))
+	}
+	return p, err
+}
+
+// moveRoot keeps root's carob away from the host's own storage and runtime
+// directory, which do not follow HOME: they are where an account's would be.
+func (p *Place) moveRoot(config string) error {
+	storage, engine := filepath.Join(config, "storage.conf"), filepath.Join(config, "containers.conf")
+	p.Env = append(p.Env, "CONTAINERS_STORAGE_CONF="+storage, "CONTAINERS_CONF="+engine)
+	return errors.Join(
+		os.WriteFile(storage, fmt.Appendf(nil, "[storage]\ndriver = \"overlay\"\ngraphroot = %q\nrunroot = %q\n", p.Storage(), p.Run), 0o644),
+		os.WriteFile(engine, fmt.Appendf(nil, "[engine]\ntmp_dir = %q\n", filepath.Join(p.Run, "carob")), 0o644),
+	)
 }
 
 // ConfigureEngine writes containers.conf as it is where no systemd runs.
@@ -133,6 +148,9 @@ func (p *Place) Leaks(keeper int) (leaks []string) {
 			leaks = append(leaks, err.Error())
 		}
 		for _, m := range mounts {
+			if m == filepath.Join(p.Storage(), "overlay") {
+				continue // containers/storage leaves this one on purpose
+			}
 			leaks = append(leaks, "mount "+m)
 		}
 	}

@@ -29,7 +29,16 @@ const (
 	// CGroup2 is a private mount namespace with cgroup2 alone, which podman and
 	// crun with cgroups need on hybrid hosts.
 	CGroup2 View = "cgroup2"
+	// Root and RootCGroup2 are those two for root, with storage and runtime
+	// directories of the test's own.
+	Root        View = "root"
+	RootCGroup2 View = "root-cgroup2"
 )
+
+func (v View) root() bool { return v == Root || v == RootCGroup2 }
+
+// Clean tells that there is nothing but cgroup2.
+func (v View) Clean() bool { return v == CGroup2 || v == RootCGroup2 }
 
 // Host is a prepared host, as the body sees it.
 type Host struct {
@@ -122,8 +131,8 @@ func prepareAndRun(views []View) (code int, err error) {
 		return 1, err
 	}
 	for _, view := range views {
-		if view == CGroup2 && os.Geteuid() != 0 {
-			fmt.Fprintln(os.Stderr, "rig: leaving out what needs a clean cgroup2 view: neither root nor sudo")
+		if view != Plain && os.Geteuid() != 0 {
+			fmt.Fprintf(os.Stderr, "rig: leaving out the view %s: neither root nor sudo\n", view)
 			continue
 		}
 		c, err := startCopy(root, view, account)
@@ -212,7 +221,7 @@ func fill(root, top, source string, account *user.User) error {
 // Nothing outside that namespace is touched.
 const views = `
 mount -t tmpfs -o size=48m,mode=755,uid=$2 small "$1"
-if [ "$3" = cgroup2 ] && [ "$(stat -f -c %T /sys/fs/cgroup)" != cgroup2fs ]; then
+if [ "${3%cgroup2}" != "$3" ] && [ "$(stat -f -c %T /sys/fs/cgroup)" != cgroup2fs ]; then
 	umount -R /sys/fs/cgroup
 	mount -t cgroup2 cgroup2 /sys/fs/cgroup
 fi
@@ -220,8 +229,12 @@ mount --make-rshared /
 shift 3
 exec "$@"`
 
-// startCopy runs the copied test program as the account.
+// startCopy runs the copied test program as the account, or as root in a view
+// of root's.
 func startCopy(root string, view View, account *user.User) (int, error) {
+	if view.root() {
+		account = &user.User{Username: "root", Uid: "0", Gid: "0", HomeDir: "/root"}
+	}
 	argv := append([]string{filepath.Join(root, "body")}, os.Args[1:]...)
 	if os.Geteuid() == 0 {
 		argv = append([]string{

@@ -24,7 +24,7 @@ func commands(h *rig.Host) map[string]words.Command {
 func condition(h *rig.Host, cond string) (bool, error) {
 	switch cond {
 	case "cgroup2":
-		return h.View == rig.CGroup2, nil
+		return h.View.Clean(), nil
 	case "rootless":
 		return os.Geteuid() != 0, nil
 	}

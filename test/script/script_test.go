@@ -1,6 +1,6 @@
 // Package script runs carob's end-to-end tests: scripts/*.txtar under the
 // host's own view of cgroups, scripts/cgroup2/*.txtar under a clean cgroup2
-// view. Each script has a home, a runtime directory and so a storage of its
+// view, scripts/root/*.txtar as root in both. Each script has a home, a runtime directory and so a storage of its
 // own, and fails when it leaves a process, a mount, a container or a layer
 // behind. README.md in this directory lists the commands scripts may use.
 package script
@@ -19,7 +19,7 @@ import (
 var host *rig.Host
 
 func TestMain(m *testing.M) {
-	os.Exit(rig.Run([]rig.View{rig.Plain, rig.CGroup2}, func(h *rig.Host) int {
+	os.Exit(rig.Run([]rig.View{rig.Plain, rig.CGroup2, rig.Root, rig.RootCGroup2}, func(h *rig.Host) int {
 		host = h
 		return m.Run()
 	}))
@@ -27,8 +27,11 @@ func TestMain(m *testing.M) {
 
 func TestScript(t *testing.T) {
 	dir := "scripts"
-	if host.View == rig.CGroup2 {
+	switch host.View {
+	case rig.CGroup2:
 		dir = "scripts/cgroup2"
+	case rig.Root, rig.RootCGroup2:
+		dir = "scripts/root"
 	}
 	work := filepath.Join(host.Root, string(host.View))
 	if err := os.MkdirAll(work, 0o755); err != nil {
