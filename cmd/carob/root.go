@@ -60,6 +60,7 @@ func noSuchCommand(cmd *cobra.Command, args []string) error {
 		return usage(cmd, fmt.Errorf("missing command '%s COMMAND'", cmd.CommandPath()))
 	}
 	err := fmt.Errorf("unrecognized command '%s %s'", cmd.CommandPath(), args[0])
+	cmd.SuggestionsMinimumDistance = 2 // letters wrong, as cobra itself takes where it asks
 	if near := cmd.SuggestionsFor(args[0]); len(near) > 0 {
 		err = fmt.Errorf("%w: did you mean %s?", err, strings.Join(near, " or "))
 	}
