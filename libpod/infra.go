@@ -49,6 +49,7 @@ func (c *Container) startInfra(ctx context.Context) (err error) {
 	}
 	s := &infraStart{c: c, record: record}
 	defer s.close()
+	leaveSession()
 	if err := os.MkdirAll(c.RunDir(), 0o700); err != nil {
 		return err
 	}
@@ -201,7 +202,11 @@ func (s *infraStart) openNamespace(file string) (*os.File, error) {
 // config says which namespaces the sandbox makes and which it joins.
 func (s *infraStart) config(ctx context.Context) (*sandbox.Config, error) {
 	c := s.c
-	cfg := &sandbox.Config{Name: c.Name, Record: s.record}
+	root, err := s.emptyRoot()
+	if err != nil {
+		return nil, err
+	}
+	cfg := &sandbox.Config{Name: c.Name, Record: s.record, Root: root}
 	iso := &c.Isolation
 	for _, ns := range []struct {
 		file string
@@ -235,6 +240,22 @@ func (s *infraStart) config(ctx context.Context) (*sandbox.Config, error) {
 		cfg.Join = append(cfg.Join, net)
 	}
 	return cfg, s.userNamespace(cfg)
+}
+
+// emptyRoot makes the directory in which the sandbox lives.
+func (s *infraStart) emptyRoot() (*os.File, error) {
+	path := filepath.Join(s.c.RunDir(), "root")
+	if err := os.Mkdir(path, 0o700); err != nil && !errors.Is(err, os.ErrExist) {
+		return nil, err
+	}
+	if err := os.Chmod(path, 0o711); err != nil {
+		return nil, err
+	}
+	f, err := os.Open(path)
+	if err == nil {
+		s.files = append(s.files, f)
+	}
+	return f, err
 }
 
 // toJoin is the open file of a namespace that is there already, nil if there

@@ -142,7 +142,7 @@ func (p *Pod) StopIfIdle(ctx context.Context) error {
 		return err
 	}
 	members := slices.DeleteFunc(slices.Clone(all), func(c *Container) bool { return c.Infra })
-	if anyLive(members) {
+	if anyLive(members) || !anyLive(all) {
 		return nil
 	}
 	return p.stop(ctx, nil)

@@ -170,12 +170,12 @@ static void join(void)
 __attribute__((constructor)) static void carob_constructor(void)
 {
 	const char *keeper = getenv("_CAROB_KEEPER"), *sandbox = getenv("_CAROB_SANDBOX");
-	int sock, record, userns, saved = errno;
+	int sock, record, root, userns, saved = errno;
 
 	if (keeper && sscanf(keeper, "%d %d", &sock, &userns) == 2)
 		carob_keeper_main(sock, userns); /* does not return */
-	if (sandbox && sscanf(sandbox, "%d %d %d", &sock, &record, &userns) == 3)
-		carob_sandbox_main(sock, record, userns); /* nor does this */
+	if (sandbox && sscanf(sandbox, "%d %d %d %d", &sock, &record, &root, &userns) == 4)
+		carob_sandbox_main(sock, record, root, userns); /* nor does this */
 	carob_join.uid = geteuid();
 	carob_join.gid = getegid();
 	if (carob_join.uid != 0)

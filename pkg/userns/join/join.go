@@ -18,8 +18,8 @@ import "syscall"
 // new user namespace shall be made.
 const KeeperEnv = "_CAROB_KEEPER"
 
-// SandboxEnv turns this program into a pod's sandbox: "SOCKET RECORD USERNS",
-// three descriptor numbers; USERNS is -1 where no user namespace is to be
+// SandboxEnv turns this program into a pod's sandbox: "SOCKET RECORD ROOT USERNS",
+// four descriptor numbers; USERNS is -1 where no user namespace is to be
 // joined. HostnameEnv is the name it gives its UTS namespace.
 const (
 	SandboxEnv  = "_CAROB_SANDBOX"

@@ -13,7 +13,7 @@ struct carob_join {
 extern struct carob_join carob_join;
 
 void carob_keeper_main(int sock, int userns);
-void carob_sandbox_main(int talk, int record, int userns);
+void carob_sandbox_main(int talk, int record, int root, int userns);
 
 /* Shared by the two: see keeper.c. */
 void carob_close_from(int first);

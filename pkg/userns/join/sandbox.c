@@ -5,7 +5,8 @@
  * namespaces (userns/sandbox draws how); the talk with who starts it:
  *
  *   sandbox                               command
- *   joins userns, sets the hostname
+ *   joins userns, sets the hostname,
+ *   locks itself into an empty directory
  *                 -- errno, 0 is good -->  writes the record
  *                 <-- byte --
  *   pause for ever
@@ -16,6 +17,10 @@
  * The one descriptor it keeps is the pod's record file with the lock on it:
  * the lock is what tells everybody that the sandbox lives.
  *
+ * Members that share its pid namespace see it, and with CAP_SYS_PTRACE reach
+ * into /proc/1: all there is to find is an empty directory, and a process
+ * without capabilities.
+ *
  * As process 1 of a pid namespace it gets the orphans of all members. SIGCHLD
  * is ignored, which has the kernel reap them (sigaction(2), SA_NOCLDWAIT), and
  * as it has no handlers no signal from inside can end it (pid_namespaces(7)).
@@ -23,6 +28,7 @@
 #define _GNU_SOURCE
 #include <errno.h>
 #include <sched.h>
+#include <linux/capability.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -32,7 +38,18 @@
 
 #include "join.h"
 
-static int prepare(int userns)
+/* forsake gives up all capabilities, for good. */
+static int forsake(void)
+{
+	struct __user_cap_header_struct header = { _LINUX_CAPABILITY_VERSION_3, 0 };
+	struct __user_cap_data_struct none[2] = { 0 };
+
+	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
+		return -1;
+	return syscall(SYS_capset, &header, none);
+}
+
+static int prepare(int root, int userns)
 {
 	const char *hostname = getenv("_CAROB_HOSTNAME");
 
@@ -40,10 +57,12 @@ static int prepare(int userns)
 		return errno;
 	if (hostname && sethostname(hostname, strlen(hostname)) < 0)
 		return errno;
+	if (fchdir(root) < 0 || chroot(".") < 0 || forsake() < 0)
+		return errno;
 	return 0;
 }
 
-void carob_sandbox_main(int talk, int record, int userns)
+void carob_sandbox_main(int talk, int record, int root, int userns)
 {
 	sigset_t none;
 	ssize_t n;
@@ -55,7 +74,7 @@ void carob_sandbox_main(int talk, int record, int userns)
 	signal(SIGCHLD, SIG_IGN);
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
-	err = prepare(userns);
+	err = prepare(root, userns);
 	if (write(talk, &err, sizeof err) != sizeof err || err != 0)
 		_exit(1);
 	do

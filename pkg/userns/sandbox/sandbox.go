@@ -20,6 +20,9 @@ type Config struct {
 	Name string // its second argument, for those who read ps(1)
 	// Record stays open, with the lock on it, as long as the sandbox lives.
 	Record *os.File
+	// Root is an empty directory that becomes its root; everybody must be
+	// allowed to enter it (0711), for a user namespace may lack its owner.
+	Root *os.File
 	// New are the namespaces made for it: CLONE_NEWIPC, _NEWUTS, _NEWPID,
 	// _NEWCGROUP.
 	New uintptr
@@ -71,13 +74,13 @@ func fork(cfg Config, talk *os.File) (int, error) {
 		return 0, err
 	}
 	defer null.Close()
-	files := []uintptr{null.Fd(), null.Fd(), null.Fd(), talk.Fd(), cfg.Record.Fd()}
-	words := join.SandboxEnv + "=3 4 -1"
+	files := []uintptr{null.Fd(), null.Fd(), null.Fd(), talk.Fd(), cfg.Record.Fd(), cfg.Root.Fd()}
+	words := join.SandboxEnv + "=3 4 5 -1"
 	attr := &syscall.SysProcAttr{Setsid: true, Cloneflags: cfg.New}
 	switch {
 	case cfg.User != nil:
 		files = append(files, cfg.User.Fd())
-		words = join.SandboxEnv + "=3 4 5"
+		words = join.SandboxEnv + "=3 4 5 6"
 	case len(cfg.UIDs) > 0:
 		attr.Cloneflags |= unix.CLONE_NEWUSER
 		attr.UidMappings, attr.GidMappings, attr.GidMappingsEnableSetgroups = cfg.UIDs, cfg.GIDs, true
