@@ -8,7 +8,7 @@ import (
 
 // Cleanup takes down what an ended container may have left, and with remove
 // the container as well. A monitor has it run when nobody is there to remove
-// a --rm container, so whoever is quicker is welcome: a container that is gone
+// a --rm container, or to unmount volumes, so whoever is quicker is welcome: a container that is gone
 // is no error. One that runs is.
 func (c *Container) Cleanup(ctx context.Context, remove bool) error {
 	err := c.takeDown(ctx)
@@ -36,5 +36,5 @@ func (c *Container) takeDown(ctx context.Context) error {
 	case st.Live():
 		return fmt.Errorf("cannot clean up container %s: it is %s", c.Name, st.Status)
 	}
-	return nil
+	return c.releaseVolumes(ctx)
 }

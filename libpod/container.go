@@ -22,6 +22,8 @@ type Container struct {
 	host *bundle.Host // set by create, for the start that follows
 	base *baseImage   // set once it was looked up
 	net  *network     // set when create has begun it for the start that follows
+
+	mountsVolumes bool // set by a start whose volumes had to be mounted
 }
 
 // States of a container, as users read them.

@@ -247,8 +247,11 @@ func (l *launcher) monitorConfig(ctx context.Context, cfg *rspec.Spec) *monitor.
 		m.Events = rt.dirs.Events()
 	}
 	m.Cgroup = c.ownsCgroup() && l.oci.CanFreeze()
-	if rt.stopsWhenIdle(ctx, c.Container) {
+	switch {
+	case rt.stopsWhenIdle(ctx, c.Container):
 		m.AtEnd = rt.selfArgv("pod", "stop", "--when-idle", c.Pod)
+	case c.mountsVolumes && !c.Container.Remove: // removal unmounts them anyway
+		m.AtEnd = rt.selfArgv("container", "cleanup", c.ID)
 	}
 	if l.oci.Name == "crun" && hasPIDNamespace(cfg) && (cfg.Hooks == nil || len(cfg.Hooks.Poststop) == 0) {
 		m.RuntimeState = filepath.Join(l.oci.Root, c.ID)

@@ -141,11 +141,15 @@ func (c *Container) dial(st *State) (*client.Conn, error) {
 	return nil, err
 }
 
-// Kill sends a signal to the container's first process.
-func (c *Container) Kill(_ context.Context, sig syscall.Signal) error {
+// Kill sends a signal to the container's first process. SIGKILL also ends a
+// container that is between two runs: its policy does not start it any more.
+func (c *Container) Kill(ctx context.Context, sig syscall.Signal) error {
 	st, err := c.State()
 	if err != nil {
 		return err
+	}
+	if st.Status == StateRestarting && sig == syscall.SIGKILL {
+		return c.Stop(ctx, new(uint))
 	}
 	if !st.Running() {
 		return fmt.Errorf("cannot kill container %s: it is %s: can only kill running containers", c.Name, st.Status)

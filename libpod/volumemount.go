@@ -24,7 +24,8 @@ import (
 // the mount namespace that all of carob's commands share, so that containers
 // which run at the same time see one file system. They are mounted as long as
 // a container that uses them runs, or somebody has asked for it with
-// MountVolume. Nobody counts: who uses a volume stands in the database, and
+// MountVolume; the last user's monitor has them unmounted (Config.AtEnd).
+// Nobody counts: who uses a volume stands in the database, and
 // whether those run, the kernel tells.
 
 // mounted tells that the volume is more than a directory.
@@ -184,6 +185,7 @@ func (c *Container) useVolumes(ctx context.Context) error {
 	for _, name := range c.namedVolumes() {
 		v, err := c.rt.db.Volume(ctx, name)
 		if err == nil && mounted(v) {
+			c.mountsVolumes = true
 			err = c.useVolume(ctx, name)
 		}
 		if err != nil {

@@ -140,6 +140,10 @@ func (s *supervisor) lastWord() {
 	s.over = true
 }
 
+// monitoredEnv tells a carob command that it was started in a container's
+// mount namespace, and has to leave it first (pkg/userns/join/join.c).
+const monitoredEnv = "_CAROB_MONITORED"
+
 // launch starts argv, if there is one, as a program of its own, and returns
 // its pid, 0 when there is none.
 func (s *supervisor) launch(argv []string) int {
@@ -153,7 +157,7 @@ func (s *supervisor) launch(argv []string) int {
 	defer unix.Close(int(null))
 	s.unprotectFromOOM()
 	pid, err := syscall.ForkExec(argv[0], argv, &syscall.ProcAttr{
-		Dir: "/", Env: s.childEnv(), Files: []uintptr{null, null, null}, Sys: &syscall.SysProcAttr{Setsid: true},
+		Dir: "/", Env: append(s.childEnv(), monitoredEnv+"=1"), Files: []uintptr{null, null, null}, Sys: &syscall.SysProcAttr{Setsid: true},
 	})
 	if err != nil {
 		return 0

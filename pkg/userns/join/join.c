@@ -9,6 +9,7 @@
  * The way:
  *
  *   effective uid 0?            nothing to do: real root, or already inside
+ *                               (rejoin: but in a container's mount namespace)
  *   read RUNDIR/carob/keeper    "PID STARTTIME BOOTID\n", a file of our own
  *   pidfd_open(PID)             from here on PID cannot become another process
  *   boot id, /proc/PID/stat     the record is of this boot and of that process
@@ -63,23 +64,23 @@ static int read_line(const char *path, int owner, char *buf, size_t size)
 	return 0;
 }
 
-/* runtime_dir finds the user's runtime directory by the rule that
- * userns.RuntimeDir follows too: one change, two places. */
-static int runtime_dir(uid_t me, char *buf, size_t size)
+/* runtime_dir finds the runtime directory of user me, whose uid here is owner,
+ * by the rule that userns.RuntimeDir follows too: one change, two places. */
+static int runtime_dir(uid_t me, uid_t owner, char *buf, size_t size)
 {
 	const char *xdg = getenv("XDG_RUNTIME_DIR");
 	struct stat st;
 
 	if (xdg && xdg[0] == '/' && strlen(xdg) < size && stat(xdg, &st) == 0 &&
-	    S_ISDIR(st.st_mode) && st.st_uid == me) {
+	    S_ISDIR(st.st_mode) && st.st_uid == owner) {
 		strcpy(buf, xdg);
 		return 0;
 	}
 	snprintf(buf, size, "/run/user/%u", me);
-	if (stat(buf, &st) == 0 && S_ISDIR(st.st_mode) && st.st_uid == me)
+	if (stat(buf, &st) == 0 && S_ISDIR(st.st_mode) && st.st_uid == owner)
 		return 0;
 	snprintf(buf, size, "/tmp/carob-run-%u", me);
-	if (lstat(buf, &st) == 0 && S_ISDIR(st.st_mode) && st.st_uid == me && (st.st_mode & 077) == 0)
+	if (lstat(buf, &st) == 0 && S_ISDIR(st.st_mode) && st.st_uid == owner && (st.st_mode & 077) == 0)
 		return 0;
 	return -1;
 }
@@ -103,17 +104,18 @@ static int is_keeper(int pid, unsigned long long start)
 	return state != 'Z' && state != 'X' && started == start;
 }
 
-/* find_keeper returns a pidfd of the live keeper, or -1. */
-static int find_keeper(uid_t me)
+/* find_keeper returns a pidfd of the live keeper of user me, whose uid here is
+ * owner, or -1. */
+static int find_keeper(uid_t me, uid_t owner)
 {
 	char path[PATH_MAX + 16], line[128], boot[64], recorded_boot[64];
 	unsigned long long start;
 	int pid, pidfd;
 
-	if (runtime_dir(me, path, PATH_MAX) < 0)
+	if (runtime_dir(me, owner, path, PATH_MAX) < 0)
 		return -1;
 	strcat(path, "/carob/keeper");
-	if (read_line(path, me, line, sizeof line) < 0)
+	if (read_line(path, owner, line, sizeof line) < 0)
 		return -1;
 	if (sscanf(line, "%d %llu %63s", &pid, &start, recorded_boot) != 3 || pid <= 1)
 		return -1;
@@ -149,7 +151,7 @@ static void join(void)
 {
 	char cwd[PATH_MAX];
 	const char *dir;
-	int old, pidfd = find_keeper(carob_join.uid);
+	int old, pidfd = find_keeper(carob_join.uid, carob_join.uid);
 
 	if (pidfd < 0)
 		return;
@@ -167,9 +169,25 @@ static void join(void)
 	close(pidfd);
 }
 
+/* rejoin is for a command that a monitor started. It is inside already, but in
+ * the mount namespace of one container, where it could neither unmount a volume
+ * for all nor mount one that others see: it goes to the keeper's. Without a
+ * keeper it stays. */
+static void rejoin(const char *outside)
+{
+	int pidfd = find_keeper(strtoul(outside, NULL, 10), 0);
+
+	if (pidfd < 0)
+		return;
+	if (syscall(SYS_setns, pidfd, CLONE_NEWNS) < 0)
+		carob_join.err = errno;
+	close(pidfd);
+}
+
 __attribute__((constructor)) static void carob_constructor(void)
 {
 	const char *keeper = getenv("_CAROB_KEEPER"), *sandbox = getenv("_CAROB_SANDBOX");
+	const char *outside = getenv("_CONTAINERS_ROOTLESS_UID");
 	int sock, record, root, userns, saved = errno;
 
 	if (keeper && sscanf(keeper, "%d %d", &sock, &userns) == 2)
@@ -180,5 +198,8 @@ __attribute__((constructor)) static void carob_constructor(void)
 	carob_join.gid = getegid();
 	if (carob_join.uid != 0)
 		join();
+	else if (outside && getenv("_CAROB_MONITORED"))
+		rejoin(outside);
+	unsetenv("_CAROB_MONITORED");
 	errno = saved;
 }
