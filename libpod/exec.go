@@ -121,7 +121,7 @@ func (x *execution) prepare() error {
 		return err
 	}
 	files := append(append([]*os.File{}, x.o.ExtraFiles...), process, x.log)
-	argv := x.oci.Argv(x.c.ownsCgroup())
+	argv := x.oci.Argv(x.c.cgroupManager(x.oci))
 	argv = append(argv, "--log", childFD(len(files)-1), "--log-format=json", "exec", "--process", childFD(len(files)-2))
 	if n := len(x.o.ExtraFiles); n > 0 {
 		argv = append(argv, "--preserve-fds="+strconv.Itoa(n))

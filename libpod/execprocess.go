@@ -29,6 +29,7 @@ func (x *execution) process(pid int) ([]byte, error) {
 	}
 	p := &cfg.Process
 	p.Args, p.Terminal, p.ConsoleSize = x.o.Args, x.o.Terminal, nil
+	p.Rlimits = withinRlimits(p.Rlimits, rlimits())
 	if x.o.WorkDir != "" {
 		p.Cwd = x.o.WorkDir
 	}
@@ -50,6 +51,22 @@ func (x *execution) process(pid int) ([]byte, error) {
 		p.Env = withEnv(p.Env, name, x.o.Env[name], true)
 	}
 	return json.Marshal(p)
+}
+
+// withinRlimits lowers the limits of the container's start to those we have
+// ourselves, which may be lower, and which an unprivileged user cannot raise.
+func withinRlimits(limits []rspec.POSIXRlimit, own map[string]bundle.Rlimit) []rspec.POSIXRlimit {
+	if !rootless() {
+		return limits
+	}
+	for i := range limits {
+		l := &limits[i]
+		if o, ok := own[strings.ToLower(strings.TrimPrefix(l.Type, "RLIMIT_"))]; ok {
+			l.Hard = min(l.Hard, o.Hard)
+			l.Soft = min(l.Soft, l.Hard)
+		}
+	}
+	return limits
 }
 
 // setUser makes the process another user's, who has another home, unless HOME

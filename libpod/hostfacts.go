@@ -49,7 +49,9 @@ func (rt *Runtime) hostFacts(r *oci.Runtime, c *spec.Container) (bundle.Host, er
 	if strings.HasSuffix(c.Isolation.IPC, "host") {
 		h.Mqueue = isMqueue("/dev/mqueue")
 	}
-	h.AppArmor = c.Security.AppArmor != "" && appArmorEnabled()
+	if profile := c.Security.AppArmor; profile != "" {
+		h.AppArmor, h.AppArmorMissing = appArmorEnabled(), appArmorMissing(profile)
+	}
 	if c.Security.Privileged {
 		if h.Devices, err = hostdev.All(); err != nil {
 			return h, err
@@ -103,6 +105,13 @@ func capBnd(status string) uint64 {
 func appArmorEnabled() bool {
 	b, err := os.ReadFile("/sys/module/apparmor/parameters/enabled")
 	return err == nil && len(b) > 0 && b[0] == 'Y'
+}
+
+// appArmorMissing tells whether the profile is known not to be loaded; only
+// root may read the list.
+func appArmorMissing(profile string) bool {
+	b, err := os.ReadFile("/sys/kernel/security/apparmor/profiles")
+	return err == nil && !strings.HasPrefix(string(b), profile+" (") && !strings.Contains(string(b), "\n"+profile+" (")
 }
 
 func isMqueue(path string) bool {

@@ -19,6 +19,7 @@ import (
 	"github.com/carob-containers/carob/libpod/oci"
 	"github.com/carob-containers/carob/libpod/spec"
 	"github.com/carob-containers/carob/libpod/store"
+	"github.com/carob-containers/carob/pkg/cgroup"
 	"github.com/carob-containers/carob/pkg/netns"
 	"github.com/carob-containers/carob/pkg/ocihooks"
 	"github.com/carob-containers/carob/pkg/rootfs"
@@ -150,6 +151,11 @@ func (l *launcher) prepare(ctx context.Context) error {
 			return err
 		}
 	}
+	if l.c.cgroupManager(l.oci) == cgroup.FS {
+		if err := cgroup.MakeRoom(l.oci.Cgroups.Own); err != nil {
+			return err
+		}
+	}
 	sealProgram(l.oci.Path)
 	if err := l.mountRootfs(); err != nil {
 		return err
@@ -234,7 +240,7 @@ func (l *launcher) monitorConfig(ctx context.Context, cfg *rspec.Spec) *monitor.
 	c, rt := l.c, l.c.rt
 	m := &monitor.Config{
 		ID: c.ID, Name: c.Name, Bundle: c.Dir(), RunDir: c.RunDir(), Rootfs: l.rootfs, Image: c.ImageName,
-		Runtime: l.oci.Argv(c.ownsCgroup()), PreserveFDs: len(l.opts.ExtraFiles),
+		Runtime: l.oci.Argv(c.cgroupManager(l.oci)), PreserveFDs: len(l.opts.ExtraFiles),
 		Start: c.startsAtOnce(l.net, l.opts), Terminal: c.Process.Terminal, Stdin: c.Process.Stdin,
 		Rows: l.opts.Rows, Cols: l.opts.Cols,
 		LogDriver: c.logDriver(), LogPath: c.LogPath(), LogMaxSize: c.Log.MaxSize, LogMaxFile: max(c.Log.MaxFile, 1), LogTag: c.Log.Tag,
@@ -283,6 +289,17 @@ func hasPIDNamespace(cfg *rspec.Spec) bool {
 	return slices.ContainsFunc(cfg.Linux.Namespaces, func(n rspec.LinuxNamespace) bool {
 		return n.Type == rspec.PIDNamespace && n.Path == ""
 	})
+}
+
+// cgroupManager is who makes the container's cgroup.
+func (c *Container) cgroupManager(r *oci.Runtime) string {
+	switch {
+	case !c.ownsCgroup():
+		return cgroup.None
+	case c.Resources.Cgroups == "split" && r.Cgroups.Manager != cgroup.None:
+		return cgroup.FS // it lies within what systemd has given to carob
+	}
+	return r.Cgroups.Manager
 }
 
 // ownsCgroup tells whether the runtime is to make a cgroup.

@@ -96,7 +96,7 @@ func (c *Container) forgetRun(ctx context.Context) {
 		return
 	}
 	_ = besideCgroups(r, func() error {
-		return r.Run(ctx, c.ownsCgroup(), "delete", "--force", c.ID) // fails for what a killed runtime had only begun
+		return r.Run(ctx, c.cgroupManager(r), "delete", "--force", c.ID) // fails for what a killed runtime had only begun
 	})
 	_ = os.RemoveAll(state)
 }

@@ -58,7 +58,7 @@ func (c *Container) PS(ctx context.Context, args []string) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	argv := append(r.Argv(c.ownsCgroup()), "exec", c.ID, "ps")
+	argv := append(r.Argv(c.cgroupManager(r)), "exec", c.ID, "ps")
 	cmd := exec.CommandContext(ctx, argv[0], append(argv[1:], args...)...)
 	var complaint strings.Builder
 	cmd.Stderr = &complaint

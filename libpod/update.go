@@ -36,6 +36,11 @@ func (c *Container) Update(ctx context.Context, o UpdateOptions) error {
 	if err != nil {
 		return err
 	}
+	if limits {
+		if err := c.rt.checkHost(changed, &createPlan{}); err != nil {
+			return fmt.Errorf("cannot update container %s: %w", c.Name, err)
+		}
+	}
 	if limits && (st.Running() || st.Status == StateInitialized) {
 		if err := c.limit(ctx, changed); err != nil {
 			return fmt.Errorf("cannot update container %s: %w", c.Name, err)
@@ -105,5 +110,5 @@ func (c *Container) limit(ctx context.Context, changed *spec.Container) error {
 		return err
 	}
 	defer os.Remove(file)
-	return r.Run(ctx, c.ownsCgroup(), "update", "--resources", file, c.ID)
+	return r.Run(ctx, c.cgroupManager(r), "update", "--resources", file, c.ID)
 }

@@ -126,8 +126,9 @@ type Host struct {
 	Capabilities uint64
 	Mqueue       bool // /dev/mqueue is mounted on the host (for --ipc host)
 
-	AppArmor bool // the kernel has it; only root may apply profiles
-	SELinux  bool
+	AppArmor        bool // the kernel has it; only root may apply profiles
+	AppArmorMissing bool // the profile asked for is not loaded
+	SELinux         bool
 	// ProcessLabel and MountLabel are the SELinux labels chosen by the caller.
 	ProcessLabel, MountLabel string
 

@@ -89,15 +89,21 @@ func (g *generator) addLabels() error {
 			}
 		}
 	}
-	profile := g.Spec.Security.AppArmor
+	if profile := g.Spec.Security.AppArmor; profile != "unconfined" {
+		g.oci.SetProcessApparmorProfile(profile)
+	}
+	return nil
+}
+
+func checkAppArmor(profile string, h Host) error {
 	switch {
 	case profile == "" || profile == "unconfined":
-	case !g.Host.AppArmor:
+	case !h.AppArmor:
 		return fmt.Errorf("apparmor profile %q specified, but Apparmor is not enabled on this system", profile)
-	case g.Host.Rootless:
+	case h.Rootless:
 		return fmt.Errorf("cannot use apparmor profile %q: only root may apply one", profile)
-	default:
-		g.oci.SetProcessApparmorProfile(profile)
+	case h.AppArmorMissing:
+		return hinted("load it with apparmor_parser -r FILE", "cannot use apparmor profile %q: it is not loaded", profile)
 	}
 	return nil
 }

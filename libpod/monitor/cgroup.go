@@ -12,8 +12,29 @@ type cgroup struct {
 	events  int // memory.events (v2), 0: none
 	kills   int // oom_kill when the run began
 	oom     bool
+	slice   slice
 	oomV1   string // memory.oom_control
 	freezer string // cgroup.freeze or freezer.state
+}
+
+// slice is the group in which systemd made the container's scope. systemd
+// removes a scope together with its last process, on a busy machine before we
+// have read what its counters say; but they are part of the slice's.
+type slice struct {
+	events string // memory.events of the slice, "": the container has no memory limit or no scope
+	kills  int    // oom_kill when the run began
+}
+
+func sliceOf(path string) slice {
+	at := strings.LastIndex(path, ".scope")
+	limit := strings.TrimSpace(readText(cgroupRoot + path + "/memory.max"))
+	if at < 0 || limit == "max" || limit == "" {
+		return slice{}
+	}
+	parent := path[:at]
+	sl := slice{events: cgroupRoot + parent[:strings.LastIndexByte(parent, '/')] + "/memory.events"}
+	sl.kills = oomKills(readText(sl.events))
+	return sl
 }
 
 const cgroupRoot = "/sys/fs/cgroup"
@@ -43,6 +64,7 @@ func (g *cgroup) useController(s *supervisor, list, path string) {
 	if unified && list == "" {
 		g.freezer = cgroupRoot + path + "/cgroup.freeze"
 		g.watchMemory(s, cgroupRoot+path+"/memory.events")
+		g.slice = sliceOf(path)
 	}
 	if unified {
 		return
@@ -82,10 +104,17 @@ func (g *cgroup) onMemoryEvent(s *supervisor) {
 }
 
 // oomKilled tells whether the kernel killed a process of the container for
-// want of memory.
-func (g *cgroup) oomKilled() bool {
+// want of memory; code is its exit code. Where the counters are gone and the
+// container was killed, those of the slice must do: another container there
+// that was killed for want of memory during this run would mislead us.
+func (g *cgroup) oomKilled(code int) bool {
+	text := ""
 	if g.events > 0 {
-		g.oom = g.oom || oomKills(readAt0(g.events)) > g.kills
+		text = readAt0(g.events)
+		g.oom = g.oom || oomKills(text) > g.kills
+	}
+	if text == "" && g.slice.events != "" && code == 128+int(unix.SIGKILL) {
+		g.oom = g.oom || oomKills(readText(g.slice.events)) > g.slice.kills
 	}
 	if g.oomV1 != "" {
 		g.oom = g.oom || oomKills(readText(g.oomV1)) > g.kills

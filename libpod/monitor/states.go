@@ -207,7 +207,7 @@ func (s *supervisor) endProcess() {
 	}
 	s.rec.PID, s.rec.PIDStart = 0, 0
 	s.rec.ExitCode, s.rec.Finished = s.run.code, time.Now().UnixNano()
-	s.rec.OOMKilled = s.run.cgroup.oomKilled()
+	s.rec.OOMKilled = s.run.cgroup.oomKilled(s.run.code)
 	s.setState(draining) // the exit code is safe from here on
 	s.drain()
 }

@@ -100,16 +100,14 @@ func lookup(names []string) (string, error) {
 	return "", &NotInstalledError{names[0]}
 }
 
-// Argv is the runtime's argv up to the subcommand. withCgroups is false for a
-// container that has none of its own.
-func (r *Runtime) Argv(withCgroups bool) []string {
+// Argv is the runtime's argv up to the subcommand; manager is who makes the
+// container's cgroup (package cgroup).
+func (r *Runtime) Argv(manager string) []string {
 	argv := []string{r.Path, "--root", r.Root}
 	switch {
-	case r.Name == "crun" && (!withCgroups || r.Cgroups.Manager == cgroup.None):
-		argv = append(argv, "--cgroup-manager=disabled")
 	case r.Name == "crun":
-		argv = append(argv, "--cgroup-manager="+r.Cgroups.Manager)
-	case r.Cgroups.Manager == cgroup.Systemd && withCgroups:
+		argv = append(argv, "--cgroup-manager="+manager)
+	case manager == cgroup.Systemd:
 		argv = append(argv, "--systemd-cgroup")
 	}
 	for _, f := range r.Flags {
@@ -120,8 +118,8 @@ func (r *Runtime) Argv(withCgroups bool) []string {
 
 // Run calls a subcommand and waits. What the runtime says on stderr becomes
 // the error.
-func (r *Runtime) Run(ctx context.Context, withCgroups bool, args ...string) error {
-	argv := append(r.Argv(withCgroups), args...)
+func (r *Runtime) Run(ctx context.Context, manager string, args ...string) error {
+	argv := append(r.Argv(manager), args...)
 	cmd := exec.CommandContext(ctx, argv[0], argv[1:]...)
 	cmd.Env = r.Env
 	var stderr bytes.Buffer

@@ -61,7 +61,7 @@ func Probe(asked string) (Facts, error) {
 	if err != nil {
 		return f, err
 	}
-	f.Own = own
+	f.Own = strings.TrimSuffix(own, "/"+supervisor)
 	return probeV2(f)
 }
 
@@ -133,6 +133,38 @@ func PathOf(pid string) (string, error) {
 		}
 	}
 	return "/", nil
+}
+
+// supervisor is the group that MakeRoom moves a group's processes to.
+const supervisor = "supervisor"
+
+// MakeRoom lets the group own, in which this process is, have groups for
+// containers: only a group without processes of its own can hand controllers
+// on to groups below it (cgroups(7), "no internal processes"). They all go to
+// the group "supervisor" in it. Where own is the root, or has no controllers,
+// there is nothing to do.
+func MakeRoom(own string) error {
+	dir := filepath.Join(mountDir, own)
+	controllers := words(filepath.Join(dir, "cgroup.controllers"))
+	if own == "/" || len(controllers) == 0 {
+		return nil
+	}
+	below := filepath.Join(dir, supervisor)
+	if err := os.Mkdir(below, 0o755); err != nil && !errors.Is(err, os.ErrExist) {
+		return fmt.Errorf("cannot divide the cgroup %s: %w", own, err)
+	}
+	for _, pid := range words(filepath.Join(dir, "cgroup.procs")) {
+		err := os.WriteFile(filepath.Join(below, "cgroup.procs"), []byte(pid), 0)
+		if err != nil && !errors.Is(err, unix.ESRCH) { // that one has ended
+			return fmt.Errorf("cannot divide the cgroup %s: %w", own, err)
+		}
+	}
+	for _, name := range controllers {
+		if err := os.WriteFile(filepath.Join(dir, "cgroup.subtree_control"), []byte("+"+name), 0); err != nil {
+			return fmt.Errorf("cannot hand the cgroup controller %s on to containers in %s: %w", name, own, err)
+		}
+	}
+	return nil
 }
 
 // Frozen tells whether the process is in a frozen (paused) cgroup.

@@ -123,7 +123,10 @@ func startScope(ctx context.Context, address, name, description string, pid int)
 		return fmt.Errorf("cannot reach systemd: %w", err)
 	}
 	defer conn.Close()
-	properties := []systemd.Property{systemd.PropDescription(description), systemd.PropPids(uint32(pid))}
+	// Delegated: what carob makes below it is not systemd's business.
+	properties := []systemd.Property{
+		systemd.PropDescription(description), systemd.PropPids(uint32(pid)), {Name: "Delegate", Value: dbus.MakeVariant(true)},
+	}
 	var auxiliary []systemd.PropertyCollection
 	manager := conn.Object("org.freedesktop.systemd1", "/org/freedesktop/systemd1")
 	call := manager.CallWithContext(ctx, "org.freedesktop.systemd1.Manager.StartTransientUnit", 0, name, "fail", properties, auxiliary)

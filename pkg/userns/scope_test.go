@@ -120,3 +120,27 @@ func serveSystemd(t *testing.T, address string, asked chan startedUnit) {
 		t.Fatal(err)
 	}
 }
+
+// TestCorner41WhoLeavesItsCgroup: below the user's service manager one stays,
+// in a service too, and what was put elsewhere leaves.
+func TestCorner41WhoLeavesItsCgroup(t *testing.T) {
+	t.Setenv(rootlessUID, "1000")
+	for _, c := range []struct {
+		own, invocation string
+		service, want   bool
+	}{
+		{"/user.slice/user-1000.slice/session-3.scope", "", true, false},
+		{"/user.slice/user-1000.slice/session-3.scope", "x", true, false},
+		{"/user.slice/user-1000.slice/user@1000.service/app.slice/x.service", "x", true, true},
+		{"/user.slice/user-1000.slice/user@1000.service/app.slice/x.scope", "", false, true},
+		{"/user.slice/user-1001.slice/user@1001.service/app.slice/x.scope", "", true, false},
+		{"/system.slice/x.service", "x", true, true},
+		{"/system.slice/x.service", "x", false, false},
+		{"/system.slice/cron.service", "", true, false},
+	} {
+		t.Setenv("INVOCATION_ID", c.invocation)
+		if got := settled(c.own, c.service); got != c.want {
+			t.Errorf("%+v: settled is %v", c, got)
+		}
+	}
+}

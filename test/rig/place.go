@@ -18,6 +18,8 @@ type Place struct {
 	Home string
 	Run  string   // XDG_RUNTIME_DIR
 	Env  []string // of every command
+
+	GraphRoot string // the storage where it is not a user's, below Home
 }
 
 // NewPlace makes home, which must not exist, and a runtime directory: on the
@@ -66,7 +68,12 @@ func (p *Place) ConfigureEngine() error {
 }
 
 // Storage is where the images and containers of the place are.
-func (p *Place) Storage() string { return filepath.Join(p.Home, ".local/share/containers/storage") }
+func (p *Place) Storage() string {
+	if p.GraphRoot != "" {
+		return p.GraphRoot
+	}
+	return filepath.Join(p.Home, ".local/share/containers/storage")
+}
 
 // Command is a command in the place's environment and home.
 func (p *Place) Command(name string, args ...string) *exec.Cmd {

@@ -63,6 +63,9 @@ type account struct {
 
 func (a *account) setup(env *testscript.Env) error {
 	p := &rig.Place{Home: a.user.HomeDir, Run: os.Getenv("XDG_RUNTIME_DIR")}
+	if a.user.Uid == "0" {
+		p.GraphRoot, p.Run = "/var/lib/containers/storage", "/run"
+	}
 	for _, name := range []string{"HOME", "XDG_RUNTIME_DIR", "DBUS_SESSION_BUS_ADDRESS", "USER", "LOGNAME", "PATH", "TERM", "LANG"} {
 		if v, ok := os.LookupEnv(name); ok {
 			p.Env = append(p.Env, name+"="+v)
