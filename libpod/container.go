@@ -46,6 +46,9 @@ type State struct {
 	Orphan bool
 	// Stale: the monitor died without writing down the end.
 	Stale bool
+	// Busy: a monitor is at work that will be through by itself soon, with
+	// making the container or with cleaning up after its end.
+	Busy bool
 	monitor.Record
 }
 
@@ -208,12 +211,12 @@ func (rt *Runtime) judge(rec *monitor.Record, locked bool) *State {
 	sameBoot := rec.BootID == rt.bootID
 	switch {
 	case rec.State == monitor.StateExited:
-		s.Status = StateExited
+		s.Status, s.Busy = StateExited, locked && sameBoot
 		if rec.Started == 0 && rec.Finished == 0 {
 			s.Status = StateCreated
 		}
 	case locked && sameBoot:
-		s.Status = liveStatus(rec)
+		s.Status, s.Busy = liveStatus(rec), rec.State == monitor.StateCreating
 	case sameBoot && rec.State == monitor.StateCreating:
 		// The runtime may be at work still and start a process that nobody
 		// knows of: whoever adopts it waits for that.

@@ -39,14 +39,23 @@ func (c *Container) launch(ctx context.Context, opts StartOptions) (conn *client
 		return nil, err
 	}
 	defer record.Close()
-	if held, err := monitor.LockRecord(int(record.Fd())); err != nil || held {
-		return nil, fmt.Errorf("cannot start container %s: another monitor holds it (%w)", c.Name, err)
+	held, err := monitor.LockRecord(int(record.Fd()))
+	if held {
+		err = errors.New("another monitor holds it")
+	}
+	if err != nil {
+		return nil, fmt.Errorf("cannot start container %s: %w", c.Name, err)
+	}
+	net := c.net
+	c.net = nil
+	if net == nil {
+		if err := c.clearRun(ctx); err != nil {
+			return nil, fmt.Errorf("cannot start container %s: %w", c.Name, err)
+		}
 	}
 	if err := os.MkdirAll(c.RunDir(), 0o700); err != nil {
 		return nil, err
 	}
-	net := c.net
-	c.net = nil
 	if net == nil {
 		if net, err = c.rt.beginNetwork(ctx, c.Container); err != nil {
 			return nil, err

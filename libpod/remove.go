@@ -65,7 +65,7 @@ func (c *Container) Remove(ctx context.Context, opts RemoveOptions) error {
 
 // endForRemoval stops what runs, or refuses to.
 func (c *Container) endForRemoval(ctx context.Context, opts RemoveOptions) error {
-	st, err := c.State()
+	st, err := c.settled(ctx)
 	if errors.Is(err, errNoContainer) {
 		return nil // half made: erase does the rest
 	}

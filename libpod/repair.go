@@ -101,6 +101,19 @@ func (c *Container) forgetRun(ctx context.Context) {
 	_ = os.RemoveAll(state)
 }
 
+// clearRun ends and removes what a monitor that was killed while it cleaned up
+// has left: its run directory goes last.
+func (c *Container) clearRun(ctx context.Context) error {
+	if _, err := os.Lstat(c.RunDir()); errors.Is(err, os.ErrNotExist) {
+		return nil
+	}
+	if err := netns.Stop(filepath.Join(c.RunDir(), monitor.PastaPID)); err != nil {
+		return err
+	}
+	c.forgetRun(ctx)
+	return os.RemoveAll(c.RunDir())
+}
+
 // clean does what a killed monitor could not: end what is left of the
 // container, and write down that it ended. The caller holds its lock.
 func (c *Container) clean(ctx context.Context, st *State) error {

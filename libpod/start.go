@@ -44,7 +44,7 @@ func (c *Container) Start(ctx context.Context, opts StartOptions) (*client.Conn,
 		return nil, err
 	}
 	defer lock.Release()
-	st, err := c.State()
+	st, err := c.settled(ctx)
 	if err != nil {
 		return nil, err
 	}

@@ -26,7 +26,7 @@ func (c *Container) Stop(ctx context.Context, timeout *uint) error {
 		return err
 	}
 	defer lock.Release()
-	st, err := c.State()
+	st, err := c.settled(ctx)
 	if err != nil {
 		return err
 	}
@@ -60,7 +60,7 @@ func (c *Container) end(ctx context.Context, st *State, timeout *uint) error {
 	}
 	conn, err := c.dial(st)
 	if errors.Is(err, client.ErrNotRunning) {
-		return c.settle(ctx)
+		return c.settle(ctx, timeout)
 	}
 	if err != nil {
 		return err
@@ -81,12 +81,12 @@ func (c *Container) end(ctx context.Context, st *State, timeout *uint) error {
 		}
 		return fmt.Errorf("cannot stop container %s: %w", c.Name, err)
 	}
-	return c.settle(ctx)
+	return c.settle(ctx, timeout)
 }
 
 // settle waits until the monitor has let go of the record (it does so at its
 // very end), and cleans up after one that died instead.
-func (c *Container) settle(ctx context.Context) error {
+func (c *Container) settle(ctx context.Context, timeout *uint) error {
 	for pause := time.Millisecond; ; pause = min(2*pause, 50*time.Millisecond) {
 		st, err := c.State()
 		if errors.Is(err, errNoContainer) {
@@ -99,9 +99,9 @@ func (c *Container) settle(ctx context.Context) error {
 			return c.clean(ctx, st)
 		}
 		if st.Orphan {
-			return c.end(ctx, st, nil)
+			return c.end(ctx, st, timeout)
 		}
-		if !st.Live() {
+		if !st.Live() && !st.Busy {
 			return nil
 		}
 		select {
@@ -110,6 +110,49 @@ func (c *Container) settle(ctx context.Context) error {
 		case <-time.After(pause):
 		}
 	}
+}
+
+// busyTime is how long a monitor may be busy until it counts as stuck.
+const busyTime = 10 * time.Second
+
+// settled is State, once no monitor is busy: until then it writes into the
+// directories that a start or a removal changes, and may be about to run what
+// nobody sees yet. The caller holds the container's lock.
+func (c *Container) settled(ctx context.Context) (*State, error) {
+	deadline := time.Now().Add(busyTime)
+	for pause := time.Millisecond; ; pause = min(2*pause, 50*time.Millisecond) {
+		st, err := c.State()
+		if err != nil || !st.Busy {
+			return st, err
+		}
+		if time.Now().After(deadline) {
+			return c.endMonitor(ctx, st)
+		}
+		select {
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		case <-time.After(pause):
+		}
+	}
+}
+
+// endMonitor ends a monitor that is stuck. What it was making is an orphan
+// then; what it was cleaning up is cleaned up here.
+func (c *Container) endMonitor(ctx context.Context, st *State) (*State, error) {
+	if st.MonitorPID > 0 && startTime(st.MonitorPID) == st.MonitorStart {
+		if err := unix.Kill(st.MonitorPID, unix.SIGKILL); err != nil && !errors.Is(err, unix.ESRCH) {
+			return nil, fmt.Errorf("cannot end the monitor of container %s: %w", c.Name, err)
+		}
+		for i := 0; i < 100 && startTime(st.MonitorPID) == st.MonitorStart; i++ {
+			time.Sleep(5 * time.Millisecond)
+		}
+	}
+	if st.Record.State == monitor.StateExited {
+		if err := c.clean(ctx, st); err != nil {
+			return nil, err
+		}
+	}
+	return c.State()
 }
 
 // dial connects to the monitor. One whose socket was removed with the runtime

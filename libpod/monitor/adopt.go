@@ -59,21 +59,22 @@ func (s *supervisor) findProcess(until time.Time) {
 		s.fail(exitFailed, "the container's monitor was killed while it made the container")
 		return
 	}
-	if s.runtimeAtWork() {
+	if s.runtimeAtWork(0) {
 		until = time.Now().Add(findTime)
 	}
 	s.after(10*time.Millisecond, func() { s.findProcess(until) })
 }
 
 // runtimeAtWork tells whether a process works on our container: the
-// runtime's last argument is the container's ID.
-func (s *supervisor) runtimeAtWork() bool {
+// runtime's last argument is the container's ID. So it is of the container's
+// first process, pid, while that waits for its start.
+func (s *supervisor) runtimeAtWork(pid int) bool {
 	procs, err := os.ReadDir("/proc")
 	if err != nil {
 		return false
 	}
 	for _, p := range procs {
-		if name := p.Name(); name[0] >= '1' && name[0] <= '9' &&
+		if name := p.Name(); name[0] >= '1' && name[0] <= '9' && name != strconv.Itoa(pid) &&
 			strings.HasSuffix(readText("/proc/"+name+"/cmdline"), "\x00"+s.cfg.ID+"\x00") {
 			return true
 		}
@@ -103,7 +104,6 @@ func (s *supervisor) resume(old *Record) {
 	s.knowHelper()
 	s.run.cgroup = openCgroup(s, old.PID)
 	s.reopenStreams(old.PID)
-	// One that was told to start may not have got to its execve yet.
 	told := s.cfg.Start || old.State == StateRunning || old.State == StateStopping
 	if !told && s.waitsForStart(old.PID) {
 		s.setState(created)
@@ -112,9 +112,24 @@ func (s *supervisor) resume(old *Record) {
 		s.setState(running)
 		s.tellPID(MsgStarted)
 		s.resumeTimers()
+		s.seeStart(old.PID)
 	}
 	s.throttle()
 	s.idleSoon()
+}
+
+// seeStart makes sure that a process runs which was told to: the predecessor
+// may have been killed before it had the runtime start it.
+func (s *supervisor) seeStart(pid int) {
+	switch {
+	case s.run.ended || s.state != running || !s.waitsForStart(pid):
+	case s.runtimeAtWork(pid):
+		s.after(10*time.Millisecond, func() { s.seeStart(pid) })
+	default:
+		if err := s.runtime(func(unix.WaitStatus) {}, "start", s.cfg.ID); err != nil {
+			s.note("carob: cannot start the container again: " + err.Error())
+		}
+	}
 }
 
 func (s *supervisor) resumeTimers() {

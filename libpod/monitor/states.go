@@ -35,9 +35,9 @@ func (s state) recorded() string {
 	switch s {
 	case creating:
 		return StateCreating
-	case created, starting:
+	case created:
 		return StateCreated
-	case running:
+	case starting, running: // whoever adopts it has to know that it was told to run
 		return StateRunning
 	case stopping:
 		return StateStopping
@@ -144,7 +144,7 @@ func (s *supervisor) createDone(ws unix.WaitStatus) {
 
 // start obeys MsgStart.
 func (s *supervisor) start() {
-	s.state = starting
+	s.setState(starting)
 	err := s.runtime(s.startDone, "start", s.cfg.ID)
 	if err != nil {
 		s.fail(exitFailed, err.Error())

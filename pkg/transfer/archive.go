@@ -3,6 +3,7 @@ package transfer
 import (
 	"context"
 	"fmt"
+	"os"
 	"path/filepath"
 	"strings"
 
@@ -24,11 +25,45 @@ func (p *pull) fromTransport(ctx context.Context, name string) ([]string, error)
 		return nil, err
 	}
 	switch ref.Transport().Name() {
-	case dockerarchive.Transport.Name():
-		return p.fromDockerArchive(ctx, ref)
+	case dockerarchive.Transport.Name(), ociarchive.Transport.Name():
+		return p.fromArchive(ctx, ref)
 	case istorage.Transport.Name():
 		id, err := p.fromStorage(ctx, name, ref)
 		return []string{id}, err
+	}
+	as, err := p.nameFor(ref)
+	if err != nil {
+		return nil, err
+	}
+	id, err := p.copyIn(ctx, ref, as)
+	return []string{id}, err
+}
+
+// fromArchive pulls from a file, which may be compressed as a whole.
+func (p *pull) fromArchive(ctx context.Context, ref types.ImageReference) ([]string, error) {
+	transport := ref.Transport()
+	path, rest, named := strings.Cut(ref.StringWithinTransport(), ":")
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	unpacked, err := unpackWhole(ctx, f)
+	if err != nil {
+		return nil, err
+	}
+	if unpacked != nil {
+		defer unpacked.Close()
+		within := pathOf(unpacked)
+		if named {
+			within += ":" + rest
+		}
+		if ref, err = transport.ParseReference(within); err != nil {
+			return nil, err
+		}
+	}
+	if transport.Name() == dockerarchive.Transport.Name() {
+		return p.fromDockerArchive(ctx, ref)
 	}
 	as, err := p.nameFor(ref)
 	if err != nil {

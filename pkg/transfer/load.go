@@ -12,6 +12,7 @@ import (
 	"github.com/containers/image/v5/directory"
 	dockerarchive "github.com/containers/image/v5/docker/archive"
 	"github.com/containers/image/v5/oci/layout"
+	"github.com/containers/image/v5/pkg/compression"
 	"github.com/containers/image/v5/types"
 	"github.com/containers/storage/pkg/archive"
 	"github.com/containers/storage/pkg/chrootarchive"
@@ -80,9 +81,47 @@ func (c *Client) LoadFile(ctx context.Context, f *os.File, a Access) ([]string, 
 		defer spooled.Close()
 		f = spooled
 	}
+	if unpacked, err := unpackWhole(ctx, f); err != nil {
+		return nil, err
+	} else if unpacked != nil {
+		defer unpacked.Close()
+		f = unpacked
+	}
 	// By its descriptor a file may be called anything; the transports' own
 	// syntax gives ':' a meaning.
-	return p.loadArchive(ctx, fmt.Sprintf("/proc/self/fd/%d", f.Fd()))
+	return p.loadArchive(ctx, pathOf(f))
+}
+
+// pathOf is a path that needs no name.
+func pathOf(f *os.File) string { return fmt.Sprintf("/proc/self/fd/%d", f.Fd()) }
+
+// unpackWhole copies what is in a compressed archive to a file without a
+// name, within the limit: the libraries that read archives know none. It
+// returns nil for an archive that is not compressed as a whole.
+func unpackWhole(ctx context.Context, f *os.File) (*os.File, error) {
+	limit, err := layerLimit()
+	if err != nil {
+		return nil, err
+	}
+	packed := &counter{r: &cancelReader{ctx, io.NewSectionReader(f, 0, 1<<62)}}
+	decompressor, r, err := compression.DetectCompression(packed)
+	if err != nil || decompressor == nil {
+		return nil, err
+	}
+	plain, err := decompressor(r)
+	if err != nil {
+		return nil, err
+	}
+	defer plain.Close()
+	to, err := tempFile()
+	if err != nil {
+		return nil, err
+	}
+	if _, err := io.Copy(to, &guard{r: plain, in: packed, limit: limit}); err != nil {
+		to.Close()
+		return nil, err
+	}
+	return to, nil
 }
 
 func (p *pull) loadArchive(ctx context.Context, path string) ([]string, error) {

@@ -8,8 +8,10 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"sync"
 
+	dockerarchive "github.com/containers/image/v5/docker/archive"
 	manifests "github.com/containers/image/v5/image"
 	"github.com/containers/image/v5/manifest"
 	"github.com/containers/image/v5/pkg/blobinfocache/none"
@@ -216,6 +218,7 @@ func (c *Client) unpackMissing(ctx context.Context, src types.ImageSource, layer
 	if err != nil {
 		return err
 	}
+	limit.packed = archiveSize(src.Reference())
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(1)
 	if src.HasThreadSafeGetBlob() {
@@ -239,6 +242,20 @@ func (c *Client) unpackMissing(ctx context.Context, src types.ImageSource, layer
 	err = group.Wait()
 	board.wait()
 	return err
+}
+
+// archiveSize is that of an archive of docker save, 0 for another source: its
+// layers may be compressed in it, but containers/image hands them out unpacked.
+func archiveSize(ref types.ImageReference) int64 {
+	if ref.Transport().Name() != dockerarchive.Transport.Name() {
+		return 0
+	}
+	path, _, _ := strings.Cut(ref.StringWithinTransport(), ":")
+	info, err := os.Stat(path)
+	if err != nil {
+		return 0
+	}
+	return info.Size()
 }
 
 func (c *Client) unpack(ctx context.Context, src types.ImageSource, l *layer, limit limit, board *board) (err error) {

@@ -204,13 +204,17 @@ func (c *counter) failure(err error) error {
 type limit struct {
 	bytes int64 // 0: no limit
 	ratio int64 // of unpacked to packed, once it is beyond ratioFrom; 0: no limit
+	// packed is the size of the file all layers are in, where they are read
+	// unpacked from it; 0: the blob itself tells.
+	packed int64
 }
 
 const (
 	limitEnv = "CAROB_MAX_LAYER_SIZE"
-	// A layer of real files hardly shrinks to a tenth; gzip cannot do better
-	// than a thousandth. What is beyond this was made to fill a disk.
-	maxRatio  = 250
+	// A layer of real files hardly shrinks to a tenth; of zeros gzip leaves
+	// between a 230th (-1) and a thousandth (-6). What is beyond this was made
+	// to fill a disk.
+	maxRatio  = 200
 	ratioFrom = 1 << 30 // bytes
 )
 
@@ -254,7 +258,11 @@ func (g *guard) Read(p []byte) (int, error) {
 	if g.limit.bytes > 0 && g.n > g.limit.bytes {
 		return 0, &TooBigError{g.limit.bytes}
 	}
-	if g.limit.ratio > 0 && g.n > ratioFrom && g.n > g.in.count()*g.limit.ratio {
+	packed := g.in.count()
+	if g.limit.packed > 0 {
+		packed = min(packed, g.limit.packed)
+	}
+	if g.limit.ratio > 0 && g.n > ratioFrom && g.n > packed*g.limit.ratio {
 		return 0, &TooBigError{ratioFrom}
 	}
 	return n, err

@@ -6,6 +6,7 @@
 // until a run was not hit any more. After each kill:
 //
 //   - ps -a answers, and calls running what runs and nothing else;
+//   - what does not run can be started;
 //   - the volume keeps its data;
 //   - rm -f removes whatever is listed;
 //   - no process, mount, file, layer or row is left;
@@ -162,6 +163,7 @@ func (s *site) inspect(when string) {
 		}
 	}
 	s.noStrayPayload(running)
+	s.startAgain()
 	for _, leak := range s.RemoveContainers() {
 		s.t.Error(leak)
 	}
@@ -181,6 +183,20 @@ func (s *site) inspect(when string) {
 	}
 	if s.t.Failed() && !before {
 		s.t.Errorf("... after: %s", when)
+	}
+}
+
+// startAgain starts the victim, if it is there and does not run: whatever a
+// start or an end that was killed has left must not be in the way.
+func (s *site) startAgain() {
+	s.t.Helper()
+	for _, c := range s.ps() {
+		if len(c.Names) == 1 && c.Names[0] == "victim" && c.State != "running" && c.State != "paused" {
+			r := s.carob("start", "victim")
+			if r.code != 0 && !strings.Contains(r.stderr, "no such container") { // one with --rm may go by itself
+				s.t.Errorf("start victim: exit code %d: %s", r.code, r.stderr)
+			}
+		}
 	}
 }
 

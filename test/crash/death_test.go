@@ -72,6 +72,43 @@ func TestMonitorAndContainerDie(t *testing.T) {
 	s.inspect("monitor and container killed")
 }
 
+// TestMonitorDiesWhileStarting: the monitor is killed when the runtime is just
+// about to start the process, and the runtime goes on, or dies with it.
+func TestMonitorDiesWhileStarting(t *testing.T) {
+	t.Parallel()
+	for name, then := range map[string]string{"runtime goes on": "sleep 0.3", "runtime dies too": "exit 1"} {
+		t.Run(name, func(t *testing.T) {
+			s := newSite(t, "mon-start-"+strings.Fields(name)[1])
+			done := filepath.Join(s.Home, "done")
+			crun := filepath.Join(s.Home, "crun")
+			script := "#!/bin/sh\ncase \" $* \" in *\" start \"*) if ! [ -e " + done + " ]; then touch " + done +
+				"; kill -9 $PPID; " + then + "; fi;; esac\nexec /usr/bin/crun \"$@\"\n"
+			if err := os.WriteFile(crun, []byte(script), 0o755); err != nil {
+				t.Fatal(err)
+			}
+			s.must(words("create --name victim busybox " + payload)...)
+			s.must("--runtime", crun, "init", "victim")
+			r := s.carob("--runtime", crun, "start", "victim")
+			if _, err := os.Stat(done); err != nil || r.code == 0 {
+				t.Fatalf("the monitor was not killed: %v %s", err, r.stderr)
+			}
+			for tries := 0; ; tries++ {
+				if all := s.ps(); len(all) != 1 || all[0].State != "running" {
+					t.Errorf("ps shows %v", all)
+				}
+				if r = s.carob("exec", "victim", "true"); r.code == 0 || tries == 50 {
+					break
+				}
+				time.Sleep(20 * time.Millisecond)
+			}
+			if r.code != 0 {
+				t.Errorf("the process was told to run and does not: %s", r.stderr)
+			}
+			s.inspect("a monitor killed while the runtime was to start its container: " + name)
+		})
+	}
+}
+
 // TestContainerEndsUnderExec: crun says nothing and 255 when the process was
 // killed, with all others of its container, before it had become the user's.
 func TestContainerEndsUnderExec(t *testing.T) {

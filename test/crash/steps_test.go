@@ -129,6 +129,7 @@ func everyStep(t *testing.T, name string, op operation,
 			})
 			s.t = t
 			if !good {
+				s.showTrace()
 				failures++
 				if failures == 3 {
 					return
@@ -218,6 +219,13 @@ func (s *site) wrappedCarob(helper string, strace func(pid string) string) []str
 		s.t.Fatal(err)
 	}
 	return carob
+}
+
+// showTrace tells which call it was, and of which process.
+func (s *site) showTrace() {
+	b, _ := os.ReadFile(s.trace()) // none: nothing to show
+	lines := strings.Split(string(b), "\n")
+	s.t.Log("the trace ends with:\n" + strings.Join(lines[max(0, len(lines)-20):], "\n"))
 }
 
 var noReturn = regexp.MustCompile(`(?m)= \?$`)
