@@ -8,6 +8,7 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -78,6 +79,9 @@ func (i *inspector) bundle() (*rspec.Spec, error) {
 	}
 	if cfg.Process == nil {
 		cfg.Process = &rspec.Process{}
+	}
+	if i.c.Process.CommandTemplate {
+		cfg.Process.Args, _ = bundle.Args(i.c.Container, i.image) // without the secrets
 	}
 	if cfg.Process.Capabilities == nil {
 		cfg.Process.Capabilities = &rspec.LinuxCapabilities{}
@@ -277,12 +281,29 @@ func inspectedPorts(ports []spec.Port) map[string][]InspectedPort {
 	return out
 }
 
+// withoutSecrets hides the values of variables that are secrets or made of
+// them, in podman's way.
+func withoutSecrets(env []string, p *spec.Process) []string {
+	env = slices.Clone(env)
+	for i, word := range env {
+		name, _, _ := strings.Cut(word, "=")
+		_, template := p.EnvTemplates[name]
+		secret := slices.ContainsFunc(p.Secrets, func(s spec.Secret) bool {
+			return s.Type == "env" && firstOf(s.Target, s.Source) == name
+		})
+		if template || secret {
+			env[i] = name + "=*******"
+		}
+	}
+	return env
+}
+
 func (i *inspector) config() {
 	c, o := i.c, &i.out.Config
 	p := &c.Process
 	o.Hostname, o.User = i.hostname(), p.User
 	o.Tty, o.OpenStdin = p.Terminal, p.Stdin
-	o.Env, o.Cmd, o.Image, o.WorkingDir = i.oci.Process.Env, p.Command, c.ImageName, i.oci.Process.Cwd
+	o.Env, o.Cmd, o.Image, o.WorkingDir = withoutSecrets(i.oci.Process.Env, p), p.Command, c.ImageName, i.oci.Process.Cwd
 	if i.image != nil {
 		o.User, o.Entrypoint = firstOf(p.User, i.image.User), strings.Join(i.image.Entrypoint, " ")
 		if p.Command == nil && p.Entrypoint == nil {

@@ -45,6 +45,9 @@ func (rt *Runtime) Pod(ctx context.Context, given string) (*Pod, error) {
 // Pods returns all pods, oldest first. One whose infra container a killed
 // create or rm has left half made is finished off on the way.
 func (rt *Runtime) Pods(ctx context.Context) ([]*Pod, error) {
+	if err := rt.UndoKilledPlays(ctx); err != nil {
+		return nil, err
+	}
 	if _, err := rt.Containers(ctx); err != nil {
 		return nil, err
 	}

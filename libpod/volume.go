@@ -319,6 +319,9 @@ func (rt *Runtime) eraseVolume(ctx context.Context, v *spec.Volume) error {
 		return err
 	}
 	defer lock.Release()
+	if users, err := rt.db.VolumeUsers(ctx); err != nil || len(users[v.Name]) > 0 {
+		return errors.Join(err, inUse(v.Name, users[v.Name])) // before it is unmounted
+	}
 	if err := rt.unmountVolume(v); err != nil {
 		return err
 	}
@@ -329,7 +332,7 @@ func (rt *Runtime) eraseVolume(ctx context.Context, v *spec.Volume) error {
 			return err
 		}
 		if len(users) > 0 {
-			return &VolumeInUseError{v.Name, users}
+			return inUse(v.Name, users)
 		}
 		return ignoreMissing(os.Rename(rt.dirs.Volume(v.Name), gone))
 	})
@@ -349,6 +352,13 @@ func (rt *Runtime) eraseVolume(ctx context.Context, v *spec.Volume) error {
 		return fmt.Errorf("cannot remove the data of volume %s: %w", v.Name, err)
 	}
 	return nil
+}
+
+func inUse(name string, users []string) error {
+	if len(users) == 0 {
+		return nil
+	}
+	return &VolumeInUseError{name, users}
 }
 
 func ignoreMissing(err error) error {

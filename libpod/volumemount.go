@@ -167,10 +167,13 @@ func (c *Container) releaseVolumes(ctx context.Context) error {
 	return nil
 }
 
+// namedVolumes are those that may have to be mounted. An anonymous volume that
+// is filled from the image is a directory; one that is not may be a pod's own,
+// on a tmpfs.
 func (c *Container) namedVolumes() []string {
 	var names []string
 	for _, m := range c.Mounts.List {
-		if m.Type == spec.MountVolume && !m.Anonymous {
+		if m.Type == spec.MountVolume && (!m.Anonymous || m.NoCopy) {
 			names = append(names, m.Source)
 		}
 	}

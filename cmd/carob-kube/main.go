@@ -8,7 +8,9 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"net/http"
 	"os"
+	"time"
 
 	"github.com/carob-containers/carob/libpod/kube"
 	"github.com/carob-containers/carob/libpod/kube/translate"
@@ -39,8 +41,36 @@ func answer(req *kube.Request) (*kube.Reply, error) {
 	switch {
 	case req.Translate != nil:
 		reply.Plan, reply.Warnings, err = translate.Plan(req.Translate)
+	case req.Fetch != "":
+		reply.YAML, err = fetch(req.Fetch)
 	default:
 		err = fmt.Errorf("the request asks for nothing")
 	}
 	return reply, err
+}
+
+// maxFile and maxTime bound what a server may send.
+const (
+	maxFile = 64 << 20
+	maxTime = 2 * time.Minute
+)
+
+func fetch(url string) ([]byte, error) {
+	client := http.Client{Timeout: maxTime}
+	resp, err := client.Get(url)
+	if err != nil {
+		return nil, fmt.Errorf("cannot read Kubernetes YAML: %w", err)
+	}
+	defer resp.Body.Close()
+	if resp.StatusCode != http.StatusOK {
+		return nil, fmt.Errorf("cannot read Kubernetes YAML: %s answers %s", url, resp.Status)
+	}
+	body, err := io.ReadAll(io.LimitReader(resp.Body, maxFile+1))
+	if err == nil && len(body) > maxFile {
+		err = fmt.Errorf("it is larger than %d bytes", maxFile)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("cannot read Kubernetes YAML of %s: %w", url, err)
+	}
+	return body, nil
 }

@@ -80,6 +80,41 @@ func limitsAsked(r *spec.Resources) []limit {
 	}
 }
 
+// DropLimits takes away limits of memory, cpu and processes that nothing on
+// this host would enforce, and says what and why.
+func DropLimits(r *spec.Resources, h Host) []string {
+	var said []string
+	for _, l := range limitsAsked(r) {
+		if len(l.flags) == 0 || checkLimits(&spec.Container{Resources: *r}, h) == nil {
+			continue
+		}
+		only := spec.Resources{}
+		keep := *r
+		switch l.controller {
+		case "memory":
+			only.Memory, only.MemoryReservation = r.Memory, r.MemoryReservation
+			keep.Memory, keep.MemoryReservation = "", ""
+		case "cpu":
+			only.CPUs, only.CPUShares = r.CPUs, r.CPUShares
+			keep.CPUs, keep.CPUShares = 0, 0
+		case "cpuset":
+			only.CPUSetCPUs, only.CPUSetMems = r.CPUSetCPUs, r.CPUSetMems
+			keep.CPUSetCPUs, keep.CPUSetMems = "", ""
+		case "pids":
+			only.PidsLimit = r.PidsLimit
+			keep.PidsLimit = nil
+		default:
+			continue
+		}
+		if err := checkLimits(&spec.Container{Resources: only}, h); err != nil {
+			_, why, _ := strings.Cut(err.Error(), ": ")
+			said = append(said, fmt.Sprintf("%s is not limited: %s", l.controller, why))
+			*r = keep
+		}
+	}
+	return said
+}
+
 // checkLimits refuses limits that nothing on this host would enforce.
 func checkLimits(c *spec.Container, h Host) error {
 	for _, l := range limitsAsked(&c.Resources) {

@@ -16,6 +16,7 @@ import (
 type Request struct {
 	Translate *Source   `json:"translate,omitempty"`
 	Generate  *Generate `json:"generate,omitempty"`
+	Fetch     string    `json:"fetch,omitempty"` // URL of a file
 }
 
 // Reply is its answer.
@@ -32,6 +33,8 @@ type Reply struct {
 type Source struct {
 	YAML       []byte   `json:"yaml"`
 	ConfigMaps [][]byte `json:"config_maps,omitempty"` // files of --configmap
+	// Names wants only what is needed to take the objects away again.
+	Names bool `json:"names,omitempty"`
 	// Secrets are those that are stored here: the keys of each; none for one
 	// that no kube play has made.
 	Secrets map[string][]string `json:"secrets,omitempty"`
@@ -65,10 +68,12 @@ type Options struct {
 
 // Plan is what a file asks for, in the order of the file.
 type Plan struct {
-	Secrets  []Secret      `json:"secrets,omitempty"`
-	Volumes  []spec.Volume `json:"volumes,omitempty"` // persistent volume claims
-	Pods     []Pod         `json:"pods,omitempty"`
-	Services []Object      `json:"services,omitempty"`
+	// Owners are the objects that make pods, even if none for now.
+	Owners   []spec.KubeOrigin `json:"owners,omitempty"`
+	Secrets  []Secret          `json:"secrets,omitempty"`
+	Volumes  []spec.Volume     `json:"volumes,omitempty"` // persistent volume claims
+	Pods     []Pod             `json:"pods,omitempty"`
+	Services []Object          `json:"services,omitempty"`
 }
 
 // Secret is a Secret to be stored.

@@ -43,6 +43,8 @@ type KubeOrigin struct {
 	Name      string `json:"name"`
 	Namespace string `json:"namespace,omitempty"`
 	Replica   int    `json:"replica,omitempty"`
+	// Play is the call that made it, so that a killed one can be undone.
+	Play string `json:"play,omitempty"`
 }
 
 // Exit policies of a pod.

@@ -85,7 +85,7 @@ func (t *Tx) exec(query string, args ...any) (int64, error) {
 // migrations are numbered from 1 by their place; one that was released is
 // never changed, a new one is put at the end.
 func migrations() []string {
-	return []string{schema1, schema2}
+	return []string{schema1, schema2, schema3}
 }
 
 const schema1 = `
@@ -104,6 +104,10 @@ CREATE TABLE secret (id TEXT PRIMARY KEY, name TEXT NOT NULL UNIQUE, created INT
 const schema2 = `
 CREATE TABLE pod (id TEXT PRIMARY KEY, name TEXT NOT NULL UNIQUE, created INTEGER NOT NULL, spec TEXT NOT NULL) WITHOUT ROWID;
 CREATE INDEX container_pod ON container(pod) WHERE pod != '';
+`
+
+const schema3 = `
+CREATE TABLE kube (kind TEXT NOT NULL, name TEXT NOT NULL, spec TEXT NOT NULL, PRIMARY KEY (kind, name)) WITHOUT ROWID;
 `
 
 func (d *DB) migrate() error {

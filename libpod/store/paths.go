@@ -37,6 +37,7 @@ func (d Dirs) Container(id string) string    { return filepath.Join(d.State, "co
 func (d Dirs) Volume(name string) string     { return filepath.Join(d.Volumes(), name) }
 func (d Dirs) Secret(id string) string       { return filepath.Join(d.State, "secrets", id) }
 func (d Dirs) PodLock(id string) string      { return filepath.Join(d.State, "pods", id) }
+func (d Dirs) KubeJournal(id string) string  { return filepath.Join(d.State, "kube", id) }
 func (d Dirs) ContainerRun(id string) string { return filepath.Join(d.Run, "c", id) }
 func (d Dirs) RuntimeRoot(name string) string {
 	return filepath.Join(d.Run, strings.ReplaceAll(name, "/", "_"))
@@ -66,7 +67,7 @@ func (d Dirs) VolumeLink() string { return filepath.Join(d.State, "volumes") }
 
 // Make creates the top directories, for the owner only.
 func (d Dirs) Make() error {
-	for _, dir := range []string{d.Containers(), d.Volumes(), filepath.Join(d.State, "secrets"), filepath.Join(d.State, "pods"), filepath.Join(d.Run, "c")} {
+	for _, dir := range []string{d.Containers(), d.Volumes(), filepath.Join(d.State, "secrets"), filepath.Join(d.State, "pods"), filepath.Join(d.State, "kube"), filepath.Join(d.Run, "c")} {
 		if err := os.MkdirAll(dir, 0o700); err != nil {
 			return err
 		}

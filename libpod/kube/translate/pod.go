@@ -55,7 +55,7 @@ func (t *translator) pod(o *object, src podSource) error {
 	p := &pod{translator: t, podSource: src, o: o, namespace: cmp.Or(src.meta.Namespace, o.Metadata.Namespace), volumes: map[string]*volume{}}
 	p.out = &kube.Pod{Spec: spec.Pod{
 		Name: src.name, Labels: p.podLabels(), ExitPolicy: spec.ExitPolicyStop, CreateCommand: t.src.Options.CreateCommand,
-		Kube: &spec.KubeOrigin{Kind: o.Kind, Name: cmp.Or(o.Metadata.Name, src.name), Namespace: p.namespace, Replica: src.replica},
+		Kube: &spec.KubeOrigin{Kind: o.Kind, Name: ownerName(o), Namespace: o.Metadata.Namespace, Replica: src.replica},
 	}}
 	if err := p.check(); err != nil {
 		return err

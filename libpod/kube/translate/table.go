@@ -102,7 +102,7 @@ func workloadFields() map[string]field {
 		"StatefulSetSpec.replicas": {level: yes}, "StatefulSetSpec.selector": {level: yes, note: "must fit the template's labels"},
 		"StatefulSetSpec.template": {level: yes}, "StatefulSetSpec.volumeClaimTemplates": {level: yes, note: "volumes TEMPLATE-POD"},
 		"StatefulSetSpec.serviceName":                          {level: yes, note: "the pods' subdomain"},
-		"StatefulSetSpec.podManagementPolicy":                  {level: partly, note: "pods start one after the other, and none waits for another to be ready"},
+		"StatefulSetSpec.podManagementPolicy":                  {level: partly, note: "all pods start at once, as with Parallel"},
 		"StatefulSetSpec.updateStrategy":                       {level: silent, note: "pods are replaced, all at once, by --replace"},
 		"StatefulSetSpec.revisionHistoryLimit":                 history,
 		"StatefulSetSpec.minReadySeconds":                      rollout,

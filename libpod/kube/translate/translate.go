@@ -53,6 +53,14 @@ func Plan(src *kube.Source) (*kube.Plan, []string, error) {
 	if len(objects) == 0 {
 		return nil, t.warnings, fmt.Errorf("cannot play an empty file: it holds no Kubernetes object")
 	}
+	for _, o := range objects {
+		if t.workloads()[o.Kind] != nil {
+			t.plan.Owners = append(t.plan.Owners, spec.KubeOrigin{Kind: o.Kind, Name: ownerName(o), Namespace: o.Metadata.Namespace})
+		}
+	}
+	if src.Names {
+		return t.plan, nil, t.names(objects)
+	}
 	// What pods refer to comes first, wherever it stands in the file.
 	for _, pass := range []map[string]func(*object) error{t.leaves(), t.workloads()} {
 		for _, o := range objects {
@@ -70,6 +78,52 @@ func Plan(src *kube.Source) (*kube.Plan, []string, error) {
 		}
 	}
 	return t.plan, t.warnings, nil
+}
+
+// ownerName is the name of an object that makes pods.
+func ownerName(o *object) string {
+	if o.Kind == "Pod" && o.Metadata.Name == "" && o.Metadata.GenerateName != "" {
+		return o.Metadata.GenerateName + suffix(o.Metadata.GenerateName, 0)
+	}
+	return o.Metadata.Name
+}
+
+// names plans what kube down needs: it must work for a file that could not be
+// played.
+func (t *translator) names(objects []*object) error {
+	for _, o := range objects {
+		switch o.Kind {
+		case "Secret":
+			t.plan.Secrets = append(t.plan.Secrets, kube.Secret{Name: o.Metadata.Name})
+		case "PersistentVolumeClaim":
+			t.plan.Volumes = append(t.plan.Volumes, spec.Volume{Name: o.Metadata.Name})
+		case "Service":
+			t.plan.Services = append(t.plan.Services, kube.Object{Kind: o.Kind, Name: o.Metadata.Name})
+		case "StatefulSet":
+			s := &apps.StatefulSet{}
+			if _, err := decode(o, s); err != nil {
+				return err
+			}
+			count, err := t.replicas(o, s.Spec.Replicas)
+			if err != nil {
+				return err
+			}
+			for i := range count {
+				for _, claim := range s.Spec.VolumeClaimTemplates {
+					t.plan.Volumes = append(t.plan.Volumes, spec.Volume{Name: claim.Name + "-" + statefulPod(s, i)})
+				}
+			}
+		}
+	}
+	return nil
+}
+
+// statefulPod is the name of pod i of a StatefulSet.
+func statefulPod(s *apps.StatefulSet, i int) string {
+	if s.Spec.Ordinals != nil {
+		i += int(s.Spec.Ordinals.Start)
+	}
+	return fmt.Sprintf("%s-%d", s.Name, i)
 }
 
 func (t *translator) leaves() map[string]func(*object) error {
@@ -312,12 +366,8 @@ func (t *translator) addStatefulSet(o *object) error {
 	if err != nil {
 		return err
 	}
-	first := 0
-	if s.Spec.Ordinals != nil {
-		first = int(s.Spec.Ordinals.Start)
-	}
 	for i := range count {
-		name := fmt.Sprintf("%s-%d", s.Name, first+i)
+		name := statefulPod(s, i)
 		pod := *s.Spec.Template.Spec.DeepCopy()
 		pod.Subdomain = cmp.Or(pod.Subdomain, s.Spec.ServiceName)
 		for _, claim := range s.Spec.VolumeClaimTemplates {

@@ -1,0 +1,195 @@
+package libpod
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/carob-containers/carob/libpod/spec"
+	"github.com/carob-containers/carob/libpod/store"
+)
+
+// What a play may make.
+const (
+	makesPod     = "pod"
+	makesVolume  = "volume"
+	makesSecret  = "secret"
+	makesObject  = "object"
+	makesDir     = "dir"
+	makesFile    = "file"
+	makesNothing = "nothing" // what the line before announced was not made after all
+)
+
+// made is a line of a journal: something that is about to be made.
+type made struct {
+	Kind string `json:"kind"`
+	Name string `json:"name"`
+}
+
+// journal is the list of all that one play makes, each line written before
+// the thing is made. It is locked as long as the play lives; one that is found
+// unlocked is that of a killed play, and what it lists is removed again.
+type journal struct {
+	rt    *Runtime
+	id    string
+	lock  *store.Lock
+	file  *os.File
+	lines []made
+}
+
+func (rt *Runtime) newJournal(ctx context.Context) (*journal, error) {
+	id := newID()[:32]
+	path := rt.dirs.KubeJournal(id)
+	lock, err := store.Acquire(ctx, path, true)
+	if err != nil {
+		return nil, fmt.Errorf("cannot begin a journal: %w", err)
+	}
+	file, err := os.OpenFile(path, os.O_WRONLY|os.O_APPEND, 0)
+	if err != nil {
+		lock.Release()
+		return nil, err
+	}
+	return &journal{rt: rt, id: id, lock: lock, file: file}, nil
+}
+
+// announce says what will be made next. A torn line was never followed by its
+// deed.
+func (j *journal) announce(kind, name string) error {
+	m := made{kind, name}
+	line, err := json.Marshal(m)
+	if err != nil {
+		return err
+	}
+	if _, err := j.file.Write(append(line, '\n')); err != nil {
+		return fmt.Errorf("cannot write the journal: %w", err)
+	}
+	j.lines = append(j.lines, m)
+	return nil
+}
+
+// retract takes the last announcement back: it was somebody else's.
+func (j *journal) retract() error { return j.announce(makesNothing, "") }
+
+// close ends the journal: what it lists stays.
+func (j *journal) close() error {
+	err := ignoreMissing(os.Remove(j.rt.dirs.KubeJournal(j.id)))
+	j.file.Close()
+	j.lock.Release()
+	return err
+}
+
+// undo removes what the journal lists, the latest first, and ends it.
+func (j *journal) undo(ctx context.Context) error {
+	var failed []error
+	skip := false
+	for _, m := range slices.Backward(j.lines) {
+		if m.Kind == makesNothing {
+			skip = true
+			continue
+		}
+		if skip {
+			skip = false
+			continue
+		}
+		if err := j.rt.unmake(ctx, m, j.id); err != nil {
+			failed = append(failed, fmt.Errorf("cannot undo %s %s: %w", m.Kind, m.Name, err))
+		}
+	}
+	if len(failed) > 0 {
+		j.file.Close()
+		j.lock.Release()
+		return errors.Join(failed...) // the journal stays, for the next command
+	}
+	return j.close()
+}
+
+// unmake removes one thing, if it is there and was made by the play.
+func (rt *Runtime) unmake(ctx context.Context, m made, play string) error {
+	switch m.Kind {
+	case makesPod:
+		return rt.unmakePod(ctx, m.Name, play)
+	case makesVolume:
+		err := rt.eraseVolume(ctx, &spec.Volume{Name: m.Name})
+		var used *VolumeInUseError
+		if errors.As(err, &used) {
+			return nil // somebody else has taken a liking to it
+		}
+		return err
+	case makesSecret:
+		_, err := rt.RemoveSecret(ctx, m.Name)
+		var none *NoSecretError
+		if errors.As(err, &none) {
+			return nil
+		}
+		return err
+	case makesObject:
+		kind, name, _ := strings.Cut(m.Name, "/")
+		return rt.db.Update(ctx, func(t *store.Tx) error { return t.RemoveKubeObject(kind, name) })
+	case makesDir, makesFile:
+		return removeEmpty(m)
+	}
+	return nil
+}
+
+// removeEmpty removes a path of the host unless it has been filled meanwhile.
+func removeEmpty(m made) error {
+	st, err := os.Lstat(m.Name)
+	if err != nil || m.Kind == makesFile && st.Size() > 0 {
+		return ignoreMissing(err)
+	}
+	if m.Kind == makesDir {
+		if names, err := os.ReadDir(m.Name); err != nil || len(names) > 0 {
+			return ignoreMissing(err)
+		}
+	}
+	return ignoreMissing(os.Remove(m.Name))
+}
+
+func (rt *Runtime) unmakePod(ctx context.Context, name, play string) error {
+	p, err := rt.Pod(ctx, name)
+	if errors.Is(err, errNoPod) || err == nil && (p.Name != name || p.Kube == nil || p.Kube.Play != play) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	zero := uint(0)
+	return p.Remove(ctx, RemoveOptions{Force: true, Volumes: true, Timeout: &zero})
+}
+
+// UndoKilledPlays removes what plays have made that were killed before they
+// were done.
+func (rt *Runtime) UndoKilledPlays(ctx context.Context) error {
+	files, err := os.ReadDir(filepath.Dir(rt.dirs.KubeJournal("any")))
+	if err != nil {
+		return ignoreMissing(err)
+	}
+	for _, f := range files {
+		path := rt.dirs.KubeJournal(f.Name())
+		lock, err := store.TryAcquire(path)
+		if err != nil || lock == nil {
+			continue // its play lives
+		}
+		body, err := os.ReadFile(path)
+		if err != nil {
+			lock.Release()
+			continue
+		}
+		j := &journal{rt: rt, id: f.Name(), lock: lock}
+		for line := range strings.Lines(string(body)) {
+			var m made
+			if json.Unmarshal([]byte(line), &m) == nil {
+				j.lines = append(j.lines, m)
+			}
+		}
+		if err := j.undo(ctx); err != nil {
+			return fmt.Errorf("cannot undo what a killed kube play has left: %w", err)
+		}
+	}
+	return nil
+}

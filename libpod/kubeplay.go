@@ -1,0 +1,423 @@
+package libpod
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/carob-containers/carob/libpod/bundle"
+	"github.com/carob-containers/carob/libpod/kube"
+	"github.com/carob-containers/carob/libpod/spec"
+	"github.com/carob-containers/carob/libpod/store"
+)
+
+// PlayOptions are what a play needs beside the plan.
+type PlayOptions struct {
+	// Pull is how images are pulled; their policies stand in the plan.
+	Pull    PullOptions
+	Replace bool // end the pods of the same objects first
+	Start   bool
+	Warn    func(line string)
+}
+
+// Played is what a play has made.
+type Played struct {
+	Volumes []string // names
+	Secrets []string // IDs
+	Pods    []PlayedPod
+}
+
+// PlayedPod is a pod and its containers.
+type PlayedPod struct {
+	*Pod
+	Init, Containers []*Container
+}
+
+// play is one call of PlayKube.
+type play struct {
+	rt   *Runtime
+	plan *kube.Plan
+	opts PlayOptions
+	log  *journal
+	out  Played
+	// replaced are secrets that had other data before.
+	replaced []replacedSecret
+}
+
+type replacedSecret struct {
+	secret spec.StoredSecret
+	data   []byte
+}
+
+// PlayKube makes what a plan asks for and starts it. On an error, all that it
+// has made is removed again. What needs to be pulled is pulled before anything
+// is made, and before anything that is replaced ends.
+func (rt *Runtime) PlayKube(ctx context.Context, plan *kube.Plan, opts PlayOptions) (*Played, error) {
+	if err := rt.UndoKilledPlays(ctx); err != nil {
+		return nil, err
+	}
+	p := &play{rt: rt, plan: plan, opts: opts}
+	if err := p.checkPods(ctx); err != nil {
+		return nil, err
+	}
+	if err := p.ensureImages(ctx); err != nil {
+		return nil, err
+	}
+	if opts.Replace {
+		if _, err := rt.DownKube(ctx, &kube.Plan{Owners: plan.Owners}, false); err != nil {
+			return nil, err
+		}
+	}
+	var err error
+	if p.log, err = rt.newJournal(ctx); err != nil {
+		return nil, err
+	}
+	if err := p.make(ctx); err != nil {
+		again := context.WithoutCancel(ctx)
+		return nil, errors.Join(err, p.log.undo(again), p.restoreSecrets(again))
+	}
+	return &p.out, p.log.close()
+}
+
+// checkPods refuses to play what was played already.
+func (p *play) checkPods(ctx context.Context) error {
+	if p.opts.Replace {
+		return nil
+	}
+	pods, err := p.rt.podsOf(ctx, p.plan.Owners)
+	if err != nil || len(pods) == 0 {
+		return err
+	}
+	old := pods[0]
+	return withHint(fmt.Errorf("cannot play %s %s: its pod %s exists already: pod already exists", old.Kube.Kind, old.Kube.Name, old.Name),
+		"use --replace, or carob kube down first")
+}
+
+func (p *play) make(ctx context.Context) error {
+	for _, step := range []func(context.Context) error{p.makeSecrets, p.makeVolumes, p.makePods, p.replaceSecrets, p.keepServices, p.startPods} {
+		if err := step(ctx); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// makeSecrets stores the secrets that are new. One that is there with the same
+// data stays, one with other data is replaced when nothing else can fail.
+func (p *play) makeSecrets(ctx context.Context) error {
+	for i := range p.plan.Secrets {
+		s := &p.plan.Secrets[i]
+		if old, err := p.rt.Secret(ctx, s.Name); err == nil && old.Name == s.Name {
+			continue
+		}
+		if err := p.log.announce(makesSecret, s.Name); err != nil {
+			return err
+		}
+		stored := &spec.StoredSecret{Name: s.Name, Labels: s.Labels}
+		if err := p.rt.CreateSecret(ctx, stored, s.Data, false); err != nil {
+			return errors.Join(err, p.log.retract())
+		}
+		p.out.Secrets = append(p.out.Secrets, stored.ID)
+	}
+	return nil
+}
+
+func (p *play) replaceSecrets(ctx context.Context) error {
+	for i := range p.plan.Secrets {
+		s := &p.plan.Secrets[i]
+		old, err := p.rt.Secret(ctx, s.Name)
+		if err != nil {
+			return err
+		}
+		data, err := p.rt.SecretData(old)
+		if err != nil {
+			return err
+		}
+		if bytes.Equal(data, s.Data) {
+			continue
+		}
+		stored := &spec.StoredSecret{Name: s.Name, Labels: s.Labels}
+		p.replaced = append(p.replaced, replacedSecret{*old, data})
+		if err := p.rt.CreateSecret(ctx, stored, s.Data, true); err != nil {
+			return err
+		}
+		p.out.Secrets = append(p.out.Secrets, stored.ID)
+	}
+	return nil
+}
+
+func (p *play) restoreSecrets(ctx context.Context) error {
+	var failed []error
+	for _, r := range p.replaced {
+		s := r.secret
+		failed = append(failed, p.rt.CreateSecret(ctx, &s, r.data, true))
+	}
+	return errors.Join(failed...)
+}
+
+// makeVolumes makes the claims' volumes that are not there yet.
+func (p *play) makeVolumes(ctx context.Context) error {
+	for i := range p.plan.Volumes {
+		v := p.plan.Volumes[i]
+		if err := p.makeVolume(ctx, &v); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (p *play) makeVolume(ctx context.Context, v *spec.Volume) error {
+	if _, err := p.rt.db.Volume(ctx, v.Name); err == nil {
+		return nil
+	}
+	if err := p.log.announce(makesVolume, v.Name); err != nil {
+		return err
+	}
+	err := p.rt.CreateVolume(ctx, v)
+	if errors.Is(err, store.ErrExists) { // somebody was quicker
+		return p.log.retract()
+	}
+	if err != nil {
+		return err
+	}
+	if !v.Anonymous {
+		p.out.Volumes = append(p.out.Volumes, v.Name)
+	}
+	return nil
+}
+
+func (p *play) makePods(ctx context.Context) error {
+	for i := range p.plan.Pods {
+		if err := p.makePod(ctx, &p.plan.Pods[i]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (p *play) makePod(ctx context.Context, from *kube.Pod) error {
+	if err := p.makeHostPaths(from); err != nil {
+		return err
+	}
+	names, err := p.makePodVolumes(ctx, from)
+	if err != nil {
+		return err
+	}
+	if err := p.log.announce(makesPod, from.Spec.Name); err != nil {
+		return err
+	}
+	from.Spec.Kube.Play = p.log.id
+	p.dropLimits(&spec.Container{Resources: from.Spec.Resources}, from.Spec.Kube.Kind+" "+from.Spec.Kube.Name, &from.Spec.Resources)
+	pod, err := p.rt.CreatePod(ctx, &from.Spec, PodOptions{Infra: &from.Infra})
+	if err != nil {
+		return err
+	}
+	if err := p.fillPodVolumes(ctx, pod, from, names); err != nil {
+		return err
+	}
+	out := PlayedPod{Pod: pod}
+	for i := range from.Containers {
+		c := from.Containers[i]
+		nameVolumes(c.Spec.Mounts.List, names)
+		c.Spec.Pod = pod.ID
+		p.dropLimits(&c.Spec, c.Path, &c.Spec.Resources)
+		made, err := p.rt.CreateContainer(ctx, &c.Spec, CreateOptions{Pull: PullOptions{Policy: "missing"}})
+		if err != nil {
+			return err
+		}
+		if c.Spec.InitType != "" {
+			out.Init = append(out.Init, made)
+		} else {
+			out.Containers = append(out.Containers, made)
+		}
+	}
+	p.out.Pods = append(p.out.Pods, out)
+	return p.groupClaims(ctx, pod, from)
+}
+
+// dropLimits takes away limits that this host cannot enforce, and says so:
+// YAML that was written for a cluster has limits, and is to run all the same.
+func (p *play) dropLimits(c *spec.Container, where string, r *spec.Resources) {
+	oci, err := p.rt.OCI()
+	if err != nil {
+		return // creating the container says so, too
+	}
+	host, err := p.rt.hostFacts(oci, c)
+	if err != nil {
+		return
+	}
+	for _, what := range bundle.DropLimits(r, host) {
+		p.opts.Warn(fmt.Sprintf("%s: resources: %s", where, what))
+	}
+}
+
+// nameVolumes gives the mounts of the pod's own volumes their real names.
+func nameVolumes(list []spec.Mount, names map[string]string) {
+	for i := range list {
+		if m := &list[i]; m.Type == spec.MountVolume && m.Anonymous {
+			m.Source = names[m.Source]
+		}
+	}
+}
+
+// keepServices stores the services for those who ask.
+func (p *play) keepServices(ctx context.Context) error {
+	for _, s := range p.plan.Services {
+		o := store.KubeObject{Kind: s.Kind, Name: s.Name, Namespace: s.Namespace, Body: s.Body}
+		have, err := p.rt.db.KubeObjects(ctx)
+		if err != nil {
+			return err
+		}
+		if !slices.ContainsFunc(have, func(h store.KubeObject) bool { return h.Kind == o.Kind && h.Name == o.Name }) {
+			if err := p.log.announce(makesObject, o.Kind+"/"+o.Name); err != nil {
+				return err
+			}
+		}
+		if err := p.rt.db.Update(ctx, func(t *store.Tx) error { return t.PutKubeObject(o) }); err != nil {
+			return fmt.Errorf("cannot keep %s %s: %w", s.Kind, s.Name, err)
+		}
+	}
+	return nil
+}
+
+// startPods starts all pods side by side: one may wait for another.
+func (p *play) startPods(ctx context.Context) error {
+	if !p.opts.Start {
+		return nil
+	}
+	errs := make(chan error, len(p.out.Pods))
+	for _, pod := range p.out.Pods {
+		go func() { errs <- pod.Start(ctx) }()
+	}
+	var failed []error
+	for range p.out.Pods {
+		failed = append(failed, <-errs)
+	}
+	return errors.Join(failed...)
+}
+
+// KubeObjects are the objects that plays have left to be kept.
+func (rt *Runtime) KubeObjects(ctx context.Context) ([]store.KubeObject, error) {
+	return rt.db.KubeObjects(ctx)
+}
+
+// podsOf are the pods that the given objects have made.
+func (rt *Runtime) podsOf(ctx context.Context, owners []spec.KubeOrigin) ([]*Pod, error) {
+	pods, err := rt.Pods(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return slices.DeleteFunc(pods, func(p *Pod) bool {
+		return p.Kube == nil || !slices.ContainsFunc(owners, func(o spec.KubeOrigin) bool {
+			return o.Kind == p.Kube.Kind && o.Name == p.Kube.Name && o.Namespace == p.Kube.Namespace
+		})
+	}), nil
+}
+
+// KubeSecrets are the keys of all stored secrets that kube play can use; one
+// that is none of Kubernetes' has none.
+func (rt *Runtime) KubeSecrets(ctx context.Context) (map[string][]string, error) {
+	list, err := rt.Secrets(ctx)
+	if err != nil {
+		return nil, err
+	}
+	keys := make(map[string][]string, len(list))
+	for _, s := range list {
+		data, err := rt.SecretData(s)
+		if err != nil {
+			return nil, err
+		}
+		keys[s.Name] = kube.SecretKeys(data)
+	}
+	return keys, nil
+}
+
+// Down is what DownKube has taken away.
+type Down struct {
+	Stopped, Removed []string // IDs of pods
+	Secrets, Volumes []string // IDs, names
+}
+
+// DownKube removes the pods of a plan's objects, its secrets and its kept
+// objects; volumes only with force. What is not there is no error.
+func (rt *Runtime) DownKube(ctx context.Context, plan *kube.Plan, force bool) (*Down, error) {
+	out := &Down{}
+	pods, err := rt.podsOf(ctx, plan.Owners)
+	if err != nil {
+		return nil, err
+	}
+	if err := eachPod(pods, func(p *Pod) error { return ignoreGonePod(p.Stop(ctx, nil)) }); err != nil {
+		return out, err
+	}
+	for _, p := range pods {
+		out.Stopped = append(out.Stopped, p.ID)
+	}
+	if err := eachPod(pods, func(p *Pod) error { return ignoreGonePod(p.Remove(ctx, RemoveOptions{Force: true, Volumes: true})) }); err != nil {
+		return out, err
+	}
+	out.Removed = out.Stopped
+	return out, rt.downRest(ctx, plan, force, out)
+}
+
+func (rt *Runtime) downRest(ctx context.Context, plan *kube.Plan, force bool, out *Down) error {
+	for _, s := range plan.Secrets {
+		id, err := rt.RemoveSecret(ctx, s.Name)
+		var none *NoSecretError
+		switch {
+		case errors.As(err, &none):
+		case err != nil:
+			return err
+		default:
+			out.Secrets = append(out.Secrets, id)
+		}
+	}
+	for _, s := range plan.Services {
+		if err := rt.db.Update(ctx, func(t *store.Tx) error { return t.RemoveKubeObject(s.Kind, s.Name) }); err != nil {
+			return err
+		}
+	}
+	if !force {
+		return nil
+	}
+	for _, v := range plan.Volumes {
+		err := rt.RemoveVolume(ctx, v.Name, false, nil)
+		var none *NoVolumeError
+		switch {
+		case errors.As(err, &none):
+		case err != nil:
+			return err
+		default:
+			out.Volumes = append(out.Volumes, v.Name)
+		}
+	}
+	return nil
+}
+
+func ignoreGonePod(err error) error {
+	if errors.Is(err, errNoPod) {
+		return nil
+	}
+	return err
+}
+
+// eachPod does act for all pods side by side and joins the errors.
+func eachPod(pods []*Pod, act func(*Pod) error) error {
+	errs := make(chan error, len(pods))
+	for _, p := range pods {
+		go func() { errs <- act(p) }()
+	}
+	var failed []error
+	for range pods {
+		failed = append(failed, <-errs)
+	}
+	return errors.Join(failed...)
+}
+
+// imageUser is the user of an image's configuration, without its group.
+func imageUser(word string) string {
+	user, _, _ := strings.Cut(word, ":")
+	return user
+}
