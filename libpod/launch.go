@@ -191,7 +191,7 @@ func (l *launcher) gather(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	l.in = bundle.Input{Spec: l.c.Container, Rootfs: l.rootfs, Host: *host, ExtraEnv: maps.Clone(l.opts.Env)}
+	l.in = bundle.Input{Spec: l.c.Container, Rootfs: l.rootfs, Host: *host, ExtraEnv: maps.Clone(l.opts.Env), Rows: l.opts.Rows, Cols: l.opts.Cols}
 	if l.image != nil {
 		l.in.Image = &l.image.config.Config.ImageConfig
 	}

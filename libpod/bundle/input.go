@@ -18,9 +18,12 @@ type Input struct {
 	// Image is the image's configuration, nil with --rootfs.
 	Image *v1.ImageConfig
 	// Rootfs is the mounted root file system, an absolute path.
-	Rootfs   string
-	User     User
-	Hostname string // resolved: never empty unless the UTS namespace is somebody else's
+	Rootfs string
+	User   User
+	// Rows and Cols are the terminal's first size, which the process sees from
+	// its first instruction on; the monitor sets it later again. 0: not known.
+	Rows, Cols uint16
+	Hostname   string // resolved: never empty unless the UTS namespace is somebody else's
 
 	// Mounts are Spec.Mounts.List and what came from --volumes-from, VOLUME
 	// lines and secrets, resolved: the Source of a bind, volume or image is

@@ -37,6 +37,9 @@ func (g *generator) addProcess() error {
 	g.oci.SetProcessArgs(args)
 	g.oci.SetProcessCwd(WorkDir(g.Spec, g.Image))
 	g.oci.SetProcessTerminal(g.Spec.Process.Terminal)
+	if g.Spec.Process.Terminal && g.Rows > 0 {
+		g.oci.SetProcessConsoleSize(uint(g.Cols), uint(g.Rows))
+	}
 	g.oci.SetProcessUmask(umask)
 	g.oci.SetProcessNoNewPrivileges(g.Spec.Security.NoNewPrivileges)
 	if adj := g.Spec.Resources.OOMScoreAdj; adj != nil {
