@@ -179,6 +179,11 @@ func (l *launcher) prepare(ctx context.Context) error {
 	if err := ocihooks.Apply(cfg, l.hookDirs(), l.hasBinds()); err != nil {
 		return err
 	}
+	if l.c.Rootfs != nil {
+		if err := l.ensureMountpoints(cfg); err != nil {
+			return err
+		}
+	}
 	if err := l.writeBundle(cfg); err != nil {
 		return err
 	}

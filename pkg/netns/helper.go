@@ -115,7 +115,7 @@ func find(cfg *Config) (string, error) {
 	}
 	path, err := cfg.lookPath(cfg.Kind)
 	mayChange := !cfg.Given && cfg.Kind == Pasta
-	if err == nil && (!mayChange || pastaKnows(path, cfg.LockDir, wantedOption)) {
+	if err == nil && (!mayChange || ipv6Port(cfg.Ports) != nil || pastaKnows(path, cfg.LockDir, wantedOption)) {
 		return path, nil
 	}
 	if slirp, err := cfg.lookPath(Slirp); err == nil && mayChange {

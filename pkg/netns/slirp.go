@@ -105,6 +105,17 @@ func (o *slirpOptions) args(socket string) []string {
 	return append(args, "/proc/self/fd/0", "tap0")
 }
 
+// ipv6Port is one that is to be published at an IPv6 address, which
+// slirp4netns cannot.
+func ipv6Port(ports []Port) *Port {
+	for i, p := range ports {
+		if a, err := netip.ParseAddr(p.HostIP); err == nil && a.Is6() {
+			return &ports[i]
+		}
+	}
+	return nil
+}
+
 // runSlirp starts slirp4netns(1), which stays our child until we end and
 // init's after that. Its pid file is what ends it: an exit-fd would have to be
 // kept by the monitor, and end the network of a container that goes on running
@@ -113,6 +124,9 @@ func (h *Helper) runSlirp(ctx context.Context, program string, cfg *Config) (up 
 	opts, err := parseSlirp(cfg.Options)
 	if err != nil {
 		return nil, err
+	}
+	if p := ipv6Port(cfg.Ports); p != nil {
+		return nil, &PortError{Port: *p, why: "slirp4netns publishes at IPv4 addresses only; use --network=pasta"}
 	}
 	ready, readyOut, err := os.Pipe()
 	if err != nil {
