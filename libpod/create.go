@@ -2,6 +2,7 @@ package libpod
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"maps"
@@ -171,6 +172,9 @@ func seccompProfile(c *spec.Container) ([]byte, error) {
 	body, err := os.ReadFile(file)
 	if err != nil {
 		return nil, fmt.Errorf("cannot use the seccomp profile: %w", err)
+	}
+	if !json.Valid(body) {
+		return nil, fmt.Errorf("cannot use the seccomp profile: %s is not JSON", file)
 	}
 	return body, nil
 }

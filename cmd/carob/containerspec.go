@@ -294,8 +294,11 @@ func (o *containerOptions) check(*callerFacts) error {
 	if o.c.InitType != "" && o.c.Remove {
 		return errors.New("--init-ctr and --rm cannot be set together: --init-ctr=once removes the container")
 	}
-	if o.pull.platform != "" && o.anyFlag("arch", "os", "variant") {
-		return errors.New("--platform option can not be specified with --arch, --os or --variant")
+	if o.replace && o.c.Name == "" {
+		return errors.New("cannot replace container without --name being set")
+	}
+	if err := o.checkPlatform(); err != nil {
+		return err
 	}
 	for _, stream := range o.attach {
 		switch strings.ToLower(stream) {
@@ -311,6 +314,16 @@ func (o *containerOptions) check(*callerFacts) error {
 		return err
 	}
 	return o.checkSources()
+}
+
+func (o *containerOptions) checkPlatform() error {
+	if o.pull.platform != "" && o.anyFlag("arch", "os", "variant") {
+		return errors.New("--platform option can not be specified with --arch, --os or --variant")
+	}
+	if strings.Count(o.pull.platform, "/") > 2 {
+		return fmt.Errorf("invalid --platform %q: OS/ARCH[/VARIANT] is wanted", o.pull.platform)
+	}
+	return nil
 }
 
 // checkSources looks whether what is to be mounted exists.

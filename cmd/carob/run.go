@@ -58,6 +58,9 @@ func runRun(ctx context.Context, a *app, o *runOptions, args []string) error {
 		}
 		o.c.Remove = true
 	}
+	if _, err := a.config(); err != nil {
+		return err
+	}
 	if _, err := a.detachKeys(&o.foregroundFlags); err != nil {
 		return &exitError{code: 126, err: err} // podman's code for it
 	}

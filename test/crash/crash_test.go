@@ -16,9 +16,11 @@ package crash
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -98,13 +100,18 @@ func (s *site) try(argv []string) (r result, err error) {
 	if err := cmd.Start(); err != nil {
 		return r, err
 	}
-	timer := time.AfterFunc(30*time.Second, func() { _ = cmd.Process.Kill() })
+	timer := time.AfterFunc(30*time.Second, func() {
+		_ = cmd.Process.Signal(syscall.SIGABRT) // Go's runtime tells what it waits for
+		time.Sleep(time.Second)
+		_ = cmd.Process.Kill() // gone is as good
+	})
 	_ = cmd.Wait() // the exit code tells
-	if !timer.Stop() {
-		return r, errors.New("hangs")
-	}
+	hangs := !timer.Stop()
 	stdout, err := os.ReadFile(out.Name())
 	stderr, err2 := os.ReadFile(errs.Name())
+	if hangs {
+		return r, fmt.Errorf("hangs: %s", stderr)
+	}
 	return result{cmd.ProcessState.ExitCode(), string(stdout), string(stderr)}, errors.Join(err, err2)
 }
 
