@@ -1,4 +1,4 @@
-# make build   bin/carob, bin/carob-monitor, bin/carob-image
+# make build   bin/carob and the programs it starts
 # make demo    set the host up and run containers as an unprivileged account
 # make test    set the host up and run every test
 # make crash   the crash tests with every kill point, not only the first of each kind
@@ -37,7 +37,7 @@ all: build
 build: $(PROGRAMS)
 
 # Every running container pays for the monitor's memory: no cgo, no libc.
-carob-monitor: export CGO_ENABLED = 0
+carob-monitor carob-probe: export CGO_ENABLED = 0
 
 $(PROGRAMS):
 	$(GOBUILD) -o bin/$@ ./cmd/$@

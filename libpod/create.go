@@ -122,6 +122,9 @@ func (rt *Runtime) planCreate(ctx context.Context, c *spec.Container, img *baseI
 	if err := rt.checkHost(c, plan); err != nil {
 		return plan, err
 	}
+	if err := checkHealth(c, img); err != nil {
+		return plan, err
+	}
 	if err := rt.checkSecrets(ctx, c.Process.Secrets); err != nil {
 		return plan, err
 	}

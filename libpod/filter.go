@@ -110,7 +110,7 @@ func (c *Container) matchState(key, v string) (bool, error) {
 		}
 		return st.Status == StateExited && st.ExitCode == code, nil
 	case "health":
-		return st.Health == v, nil
+		return firstOf(st.Health, "none") == v, nil
 	}
 	switch v {
 	case StateCreated, StateInitialized, StateRunning, StatePaused, StateStopping, StateRestarting, StateExited:

@@ -1,7 +1,6 @@
 package libpod
 
 import (
-	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -10,12 +9,12 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-	"time"
 
 	v1 "github.com/opencontainers/image-spec/specs-go/v1"
 	rspec "github.com/opencontainers/runtime-spec/specs-go"
 
 	"github.com/carob-containers/carob/libpod/bundle"
+	"github.com/carob-containers/carob/libpod/monitor"
 	"github.com/carob-containers/carob/libpod/spec"
 	"github.com/carob-containers/carob/libpod/store"
 	"github.com/carob-containers/carob/pkg/cgroup"
@@ -47,7 +46,9 @@ func (c *Container) Inspect(sizes bool) (*Inspected, error) {
 	}
 	i.general()
 	i.files()
-	i.state()
+	if err := i.state(); err != nil {
+		return nil, err
+	}
 	i.layers()
 	i.mounts()
 	i.network()
@@ -163,24 +164,30 @@ func (i *inspector) files() {
 	o.ConmonPidFile, o.PidFile = c.MonitorPIDFile, c.PIDFile
 }
 
-func (i *inspector) state() {
+func (i *inspector) state() error {
 	st := i.st
 	s := &i.out.State
 	s.OciVersion, s.Status = i.oci.Version, st.Status
 	s.Running, s.Paused = st.Running(), st.Status == StatePaused
 	s.Restarting, s.OOMKilled, s.Error = st.Status == StateRestarting, st.OOMKilled, st.Error
 	s.StartedAt, s.FinishedAt = st.StartedAt().UTC(), st.FinishedAt().UTC()
-	s.Health.Status, s.StoppedByUser = st.Health, st.StoppedByUser
+	s.StoppedByUser = st.StoppedByUser
+	report, err := i.c.HealthReport(st)
+	if err != nil {
+		return err
+	}
+	s.Health = inspectedHealth(st.Health, report)
 	if st.Status == StateExited || st.Status == StateRestarting {
 		s.ExitCode = st.ExitCode
 	}
 	if !st.Live() {
-		return
+		return nil
 	}
 	s.Pid, s.ConmonPid = st.PID, st.MonitorPID
 	if path, err := cgroup.PathOf(fmt.Sprint(st.PID)); err == nil && st.PID > 0 {
 		s.CgroupPath = path
 	}
+	return nil
 }
 
 // layers tells where containers/storage keeps the root file system.
@@ -317,9 +324,19 @@ func (i *inspector) config() {
 	delete(o.Annotations, "run.oci.seccomp_bpf_data") // between carob and crun: pages of base64
 	o.StopSignal = int(c.stopSignal(c.base))
 	o.HealthcheckOnFailureAction = "none"
-	if h := c.Health; h != nil {
+	if h := c.health(); h != nil {
 		o.Healthcheck = inspectedCheck(h)
 		o.HealthcheckOnFailureAction = firstOf(h.OnFailure, "none")
+		m := c.monitorHealth(c.base)
+		o.HealthLogDestination = firstOf(h.LogDestination, healthLogLocal)
+		o.HealthcheckMaxLogCount, o.HealthcheckMaxLogSize = &m.LogCount, &m.LogSize
+		if c.Startup != nil {
+			s := *c.Startup
+			completeHealth(&s)
+			o.StartupHealthCheck = &InspectedStartup{*inspectedCheck(&s), s.Successes}
+		}
+	} else if c.Health != nil {
+		o.Healthcheck = &InspectedCheck{Test: c.Health.Test}
 	}
 	o.CreateCommand, o.Umask = c.CreateCommand, firstOf(p.Umask, "0022")
 	for _, s := range p.Secrets {
@@ -329,13 +346,22 @@ func (i *inspector) config() {
 	o.SdNotifyMode = firstOf(p.SdNotify, "container")
 }
 
-// inspectedCheck fills in the times of a check that names none.
 func inspectedCheck(h *spec.Health) *InspectedCheck {
-	if len(h.Test) == 1 && h.Test[0] == "NONE" {
-		return &InspectedCheck{Test: h.Test}
-	}
 	return &InspectedCheck{
-		Test: h.Test, Interval: cmp.Or(h.Interval, 30*time.Second), Timeout: cmp.Or(h.Timeout, 30*time.Second),
-		StartPeriod: h.StartPeriod, Retries: cmp.Or(h.Retries, 3),
+		Test: h.Test, Interval: max(h.Interval, 0), Timeout: h.Timeout, StartPeriod: h.StartPeriod, Retries: h.Retries,
 	}
+}
+
+// inspectedHealth is the record's verdict with the report's details, if there
+// are any.
+func inspectedHealth(status string, r *monitor.HealthReport) InspectedHealth {
+	h := InspectedHealth{Status: status}
+	if r == nil {
+		return h
+	}
+	h.FailingStreak, h.Log = r.FailingStreak, []InspectedHealthLog{}
+	for _, e := range r.Log {
+		h.Log = append(h.Log, InspectedHealthLog{e.Start, e.End, e.ExitCode, e.Output})
+	}
+	return h
 }

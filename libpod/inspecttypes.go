@@ -74,8 +74,18 @@ type InspectedState struct {
 type InspectedHealth struct {
 	Status        string
 	FailingStreak int
-	Log           []struct{}
+	Log           []InspectedHealthLog
 }
+
+// InspectedHealthLog is one answer of the health check.
+type InspectedHealthLog struct {
+	Start, End time.Time
+	ExitCode   int // -1: it took too long
+	Output     string
+}
+
+// Healthcheck is the older name that templates may use.
+func (s InspectedState) Healthcheck() InspectedHealth { return s.Health }
 
 // InspectedDriver is where the root file system's layers are.
 type InspectedDriver struct {
@@ -145,6 +155,10 @@ type InspectedConfig struct {
 	StopSignal                 int
 	Healthcheck                *InspectedCheck `json:",omitempty"`
 	HealthcheckOnFailureAction string
+	HealthLogDestination       string            `json:",omitempty"`
+	HealthcheckMaxLogCount     *int              `json:",omitempty"`
+	HealthcheckMaxLogSize      *int              `json:",omitempty"`
+	StartupHealthCheck         *InspectedStartup `json:",omitempty"`
 	CreateCommand              []string          `json:",omitempty"`
 	Umask                      string            `json:",omitempty"`
 	Secrets                    []InspectedSecret `json:",omitempty"`
@@ -161,6 +175,12 @@ type InspectedCheck struct {
 	Timeout     time.Duration `json:",omitempty"`
 	StartPeriod time.Duration `json:",omitempty"`
 	Retries     int           `json:",omitempty"`
+}
+
+// InspectedStartup is a startup health check.
+type InspectedStartup struct {
+	InspectedCheck
+	Successes int `json:",omitempty"`
 }
 
 // InspectedSecret is a secret the container sees.

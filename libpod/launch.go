@@ -266,6 +266,7 @@ func (l *launcher) monitorConfig(ctx context.Context, cfg *rspec.Spec) *monitor.
 	if !rt.opts.NoEvents {
 		m.Events = rt.dirs.Events()
 	}
+	c.useHealth(m, l.image)
 	m.Cgroup = c.ownsCgroup() && l.oci.CanFreeze()
 	switch {
 	case rt.stopsWhenIdle(ctx, c.Container):

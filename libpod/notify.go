@@ -16,6 +16,7 @@ import (
 const (
 	notifyContainer = "container" // "" too: the container itself, through the OCI runtime
 	notifyMonitor   = "conmon"    // carob does, as soon as the process runs
+	notifyHealthy   = "healthy"   // carob does, once the container is healthy: the monitor says so
 	notifyIgnore    = "ignore"
 )
 

@@ -3,6 +3,7 @@ package libpod
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -18,10 +19,12 @@ type UpdateOptions struct {
 	// Limits are the limits to change; those not given stay.
 	Limits  spec.Resources
 	Restart *spec.Restart // nil: as it is
+	// Health and Startup change the checks; what they leave out stays.
+	Health, Startup *spec.Health
 }
 
-// Update changes limits and the restart policy, for now, if the container
-// runs, and for later.
+// Update changes limits, the restart policy and health checks, for now, if the
+// container runs, and for later.
 func (c *Container) Update(ctx context.Context, o UpdateOptions) error {
 	lock, err := c.Lock(ctx)
 	if err != nil {
@@ -50,8 +53,14 @@ func (c *Container) Update(ctx context.Context, o UpdateOptions) error {
 		return err
 	}
 	c.Container = changed
+	img, _ := c.image() // a missing one has no health check
 	err = c.tellMonitor(func(cfg *monitor.Config) {
 		cfg.RestartPolicy, cfg.RestartMax = changed.Restart.Policy, changed.Restart.Max
+		if o.Health != nil || o.Startup != nil {
+			notify := cfg.Health.Notify
+			cfg.Health = c.monitorHealth(img)
+			cfg.Health.Notify = notify
+		}
 	})
 	if err != nil {
 		return fmt.Errorf("container %s is updated, but its monitor could not be told: %w", c.Name, err)
@@ -80,7 +89,44 @@ func (c *Container) updated(o UpdateOptions) (*spec.Container, bool, error) {
 	if o.Restart != nil {
 		changed.Restart = *o.Restart
 	}
+	if err := c.updateHealth(&changed, o); err != nil {
+		return nil, false, err
+	}
 	return &changed, string(patch) != "{}", changed.Validate()
+}
+
+func (c *Container) updateHealth(changed *spec.Container, o UpdateOptions) error {
+	if o.Health == nil && o.Startup == nil {
+		return nil
+	}
+	if c.Probes != nil {
+		return errors.New("it has probes instead of a health check")
+	}
+	for _, part := range []struct {
+		of  **spec.Health
+		new *spec.Health
+	}{{&changed.Health, o.Health}, {&changed.Startup, o.Startup}} {
+		if part.new == nil {
+			continue
+		}
+		var old spec.Health
+		if *part.of != nil {
+			old = **part.of
+		}
+		merged := spec.MergeHealth(old, *part.new)
+		*part.of = &merged
+	}
+	if s := changed.Startup; s != nil && len(s.Test) == 0 {
+		return errors.New("a startup health check needs its command: --health-startup-cmd")
+	}
+	if o.Health != nil && len(o.Health.Test) > 0 && o.Health.Test[0] == "NONE" {
+		changed.Health, changed.Startup = o.Health, nil
+	}
+	img, err := c.image()
+	if err != nil {
+		return err
+	}
+	return checkHealth(changed, img)
 }
 
 // limit lets the OCI runtime change the limits of the running container.

@@ -9,8 +9,9 @@ import (
 )
 
 // Wait waits until the container is in one of the given states ("stopped" and
-// "exited" mean the same) and returns its exit code, -1 for a container that
-// has none. It looks every interval where the kernel does not tell.
+// "exited" mean the same; "healthy" and "unhealthy" are verdicts of its health
+// check) and returns its exit code, -1 for a container that has none. It looks
+// every interval where the kernel does not tell.
 func (c *Container) Wait(ctx context.Context, conditions []string, interval time.Duration) (int, error) {
 	if slices.Contains(conditions, "stopped") {
 		conditions = append(slices.Clone(conditions), StateExited)
@@ -22,6 +23,9 @@ func (c *Container) Wait(ctx context.Context, conditions []string, interval time
 		}
 		if err != nil {
 			return -1, err
+		}
+		if st.Running() && st.Health != "" && slices.Contains(conditions, st.Health) {
+			return exitCodeOf(st), nil
 		}
 		if slices.Contains(conditions, st.Status) || slices.Contains(conditions, StateExited) && st.Status == StateCreated && st.Error != "" {
 			return exitCodeOf(st), nil

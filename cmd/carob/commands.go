@@ -12,6 +12,7 @@ func commands() []command {
 		{"events", newEvents},
 		{"exec", newExec},
 		{"export", newExport},
+		{"healthcheck", newHealthcheck},
 		{"history", newHistory},
 		{"image", newImage},
 		{"images", newImages},

@@ -22,8 +22,7 @@ type containerOptions struct {
 	preserveFD         []uint
 	networks           []string
 	networkOptions     spec.NetworkAttach // --ip and its like, for the only network
-	health, startup    spec.Health
-	noHealth           bool
+	health             healthFlags
 
 	pull      pullFlags
 	replace   bool
@@ -60,7 +59,7 @@ func addContainerFlags(f *pflag.FlagSet, o *containerOptions) {
 	addCgroupFlags(f, &o.c.Resources)
 	addNetworkFlags(f, o)
 	addLogFlags(f, &o.c.Log)
-	addHealthFlags(f, o)
+	o.health.add(f)
 	addPullFlags(f, &o.pull)
 	addLaterFlags(f)
 	// -h is the host name here, so help goes without its letter.

@@ -75,25 +75,6 @@ func addLogFlags(f *pflag.FlagSet, l *spec.Log) {
 	}}, "log-opt", "path=FILE, max-size=SIZE, max-file=NUMBER, tag=TAG")
 }
 
-func addHealthFlags(f *pflag.FlagSet, o *containerOptions) {
-	h, s := &o.health, &o.startup
-	f.Var(one(&h.Test, "command", spec.ParseHealthTest), "health-cmd", "command that tells the container's health: a line, a JSON array, or none")
-	f.Var(one(&h.Interval, "duration", spec.ParseHealthInterval), "health-interval", "time between checks, or disable (default 30s)")
-	f.Var(one(&h.Timeout, "duration", spec.ParseHealthTime), "health-timeout", "how long a check may take (default 30s)")
-	f.Var(one(&h.StartPeriod, "duration", spec.ParseHealthTime), "health-start-period", "time to come up in which failures do not count (default 0s)")
-	f.IntVar(&h.Retries, "health-retries", 0, "failures in a row that mean unhealthy (default 3)")
-	f.StringVar(&h.OnFailure, "health-on-failure", "", "what to do when unhealthy: none, kill, restart or stop")
-	f.StringVar(&h.LogDestination, "health-log-destination", "", "where results are kept: local, events_logger or a directory")
-	f.IntVar(&h.MaxLogCount, "health-max-log-count", 0, "number of results kept (default 5)")
-	f.IntVar(&h.MaxLogSize, "health-max-log-size", 0, "length of a result kept (default 500)")
-	f.BoolVar(&o.noHealth, "no-healthcheck", false, "run no health checks, not even the image's")
-	f.Var(one(&s.Test, "command", spec.ParseHealthTest), "health-startup-cmd", "command that tells when the container has come up")
-	f.Var(one(&s.Interval, "duration", spec.ParseHealthInterval), "health-startup-interval", "time between these checks (default 30s)")
-	f.Var(one(&s.Timeout, "duration", spec.ParseHealthTime), "health-startup-timeout", "how long such a check may take (default 30s)")
-	f.IntVar(&s.Retries, "health-startup-retries", 0, "failures after which the container is restarted")
-	f.IntVar(&s.Successes, "health-startup-success", 0, "successes in a row that mean it has come up")
-}
-
 func addPullFlags(f *pflag.FlagSet, p *pullFlags) {
 	f.Var(one(&p.policy, "policy", parsePullPolicy), "pull", "pull the image: missing (default), always, newer or never")
 	f.StringVar(&p.platform, "platform", "", "image for OS/ARCH[/VARIANT]")

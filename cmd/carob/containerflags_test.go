@@ -251,7 +251,7 @@ func TestWrongFlagsAreOneLine(t *testing.T) {
 		"-v a:/x -v b:/x", "-p 99999:80", "-p a:b:c:d", "--ulimit foo", "--stop-signal foo", "--log-driver foo", "--log-opt foo=1",
 		"--log-opt path", "--network host --network none", "--network host,none", "--ip 1.2.3.4", "--memory foo", "--security-opt foo",
 		"--security-opt seccomp=", "--label =x", "-e =x", "--env-file /nosuch", "--label-file /nosuch", "--pid foo", "--userns foo",
-		"--health-cmd x --no-healthcheck", "--health-startup-interval 3s", "--health-interval x", "--sdnotify foo", "--sdnotify healthy", "--dns none,1.1.1.1", "--foo",
+		"--health-cmd x --no-healthcheck", "--health-startup-interval 3s", "--health-interval x", "--sdnotify foo", "--health-cmd x --health-retries 0", "--health-cmd x --health-timeout 0s", "--health-cmd x --health-log-destination /nosuch", "--dns none,1.1.1.1", "--foo",
 		"--device /dev/nosuch", "--device vendor.com/class=name", "--gpus all", "--pod-id-file /nosuch", "--init-ctr never", "--init-ctr once --rm",
 		"--group-add keep-groups,x", "--systemd foo", "--image-volume foo", "--cgroups foo", "--hostname a/b", "--name a/b",
 		"--sysctl foo", "--annotation foo", "--umask 999", "--tz foo", "--tz ../../etc/passwd", "--pull foo", "--attach foo",

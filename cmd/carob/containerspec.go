@@ -190,28 +190,12 @@ func (o *containerOptions) setNetworkOptions() error {
 	return nil
 }
 
-func (o *containerOptions) setHealth(*callerFacts) error {
-	given := o.anyFlag("health-cmd", "health-interval", "health-timeout", "health-start-period", "health-retries",
-		"health-on-failure", "health-log-destination", "health-max-log-count", "health-max-log-size")
-	switch {
-	case o.noHealth && o.flags.Changed("health-cmd"):
-		return errors.New("cannot specify both --no-healthcheck and --health-cmd")
-	case o.noHealth:
-		o.c.Health = &spec.Health{Test: []string{"NONE"}}
-	case given:
-		o.c.Health = &o.health
+func (o *containerOptions) setHealth(*callerFacts) (err error) {
+	o.c.Health, o.c.Startup, err = o.health.asked(o.flags)
+	if err == nil && o.c.Startup != nil && len(o.c.Startup.Test) == 0 {
+		err = errors.New("a startup health check needs its command: --health-startup-cmd")
 	}
-	if !o.anyFlag("health-startup-cmd", "health-startup-interval", "health-startup-timeout", "health-startup-retries", "health-startup-success") {
-		return nil
-	}
-	if !o.flags.Changed("health-startup-cmd") {
-		return errors.New("a startup health check needs its command: --health-startup-cmd")
-	}
-	if o.noHealth {
-		return errors.New("cannot specify both --no-healthcheck and --health-startup-cmd")
-	}
-	o.c.Startup = &o.startup
-	return nil
+	return err
 }
 
 func (o *containerOptions) anyFlag(names ...string) bool {
@@ -307,9 +291,6 @@ func (o *containerOptions) check(*callerFacts) error {
 			return fmt.Errorf("invalid stream %q for --attach - must be one of stdin, stdout, or stderr", stream)
 		}
 	}
-	if o.c.Process.SdNotify == "healthy" {
-		return errors.New("cannot use --sdnotify=healthy: health checks run in a later version of carob")
-	}
 	if err := checkTimezone(o.c.Process.Timezone); err != nil {
 		return err
 	}
@@ -334,6 +315,11 @@ func (o *containerOptions) checkSources() error {
 		}
 		if _, err := os.Stat(m.Source); err != nil {
 			return fmt.Errorf("cannot mount %s at %s: %w", m.Source, m.Destination, errors.Unwrap(err))
+		}
+	}
+	if h := o.c.Health; h != nil && filepath.IsAbs(h.LogDestination) {
+		if info, err := os.Stat(h.LogDestination); err != nil || !info.IsDir() {
+			return fmt.Errorf("cannot keep health check results in %s: there is no such directory", h.LogDestination)
 		}
 	}
 	for _, d := range o.c.Mounts.Devices {

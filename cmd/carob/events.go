@@ -90,6 +90,10 @@ func (a *app) printEvent(o *eventsOptions, e *libpod.Event) error {
 		row.ContainerExitCode, _ = strconv.Atoi(code)
 		delete(row.Attributes, "containerExitCode")
 	}
+	if health, ok := e.Attributes["health_status"]; ok && e.Status == "health_status" {
+		row.HealthStatus = health
+		delete(row.Attributes, "health_status")
+	}
 	switch {
 	case o.format == "":
 		_, err := fmt.Fprintln(a.out, row.line(o.noTrunc))
@@ -112,6 +116,9 @@ func (e *eventRow) line(noTrunc bool) string {
 		return strings.TrimRight(text+" "+e.Name, " ")
 	}
 	details := []string{"image=" + e.Image, "name=" + e.Name}
+	if e.HealthStatus != "" {
+		details = append(details, "health_status="+e.HealthStatus)
+	}
 	for _, key := range slices.Sorted(maps.Keys(e.Attributes)) {
 		details = append(details, key+"="+e.Attributes[key])
 	}

@@ -14,27 +14,33 @@ import (
 type updateOptions struct {
 	libpod.UpdateOptions
 	restart spec.Restart
+	health  healthFlags
 }
 
 func newUpdate(a *app) *cobra.Command {
 	o := &updateOptions{}
 	cmd := &cobra.Command{
 		Use:   "update [options] CONTAINER",
-		Short: "Change the limits or the restart policy of a container",
-		Long:  "Change the limits or the restart policy of a container: at once, if it runs, and for its later runs.",
-		Args:  cobra.ExactArgs(1),
-		RunE: func(cmd *cobra.Command, args []string) error {
+		Short: "Change the limits, the restart policy or the health checks of a container",
+		Long: `Change the limits, the restart policy or the health checks of a container: at once, if it runs, and for its later runs.
+A container whose health checks change is judged anew.`,
+		Args: cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) (err error) {
 			if cmd.Flags().Changed("restart") {
 				o.Restart = &o.restart
 			}
 			if cmd.Flags().NFlag() == 0 {
 				return usage(cmd, errors.New("nothing to change was named"))
 			}
+			if o.Health, o.Startup, err = o.health.asked(cmd.Flags()); err != nil {
+				return err
+			}
 			return runUpdate(cmd.Context(), a, o, args[0])
 		},
 		ValidArgsFunction: a.completeContainers,
 	}
 	addResourceFlags(cmd.Flags(), &o.Limits)
+	o.health.add(cmd.Flags())
 	cmd.Flags().Var(one(&o.restart, "policy", spec.ParseRestart), "restart", "what to do when the container ends: no, always, unless-stopped or on-failure[:TIMES]")
 	return cmd
 }

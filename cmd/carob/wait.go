@@ -45,8 +45,8 @@ func parseCondition(word string) ([]string, error) {
 	switch {
 	case !slices.Contains(known, word):
 		return nil, fmt.Errorf("%q is not a state", word)
-	case word == "healthy" || word == "unhealthy" || word == "removing":
-		return nil, fmt.Errorf("cannot wait for %s: carob does not run health checks yet, and removes at once", word)
+	case word == "removing":
+		return nil, fmt.Errorf("cannot wait for %s: carob removes at once", word)
 	case word == "configured":
 		word = libpod.StateCreated // podman's word before its first start
 	}

@@ -23,7 +23,8 @@ func (s *supervisor) adopt() error {
 	s.run = run{verb: "run", pidfd: -1, started: time.Unix(0, old.Started)}
 	s.streams = [2]stream{{s: s, fd: -1, kind: MsgStdout, bit: Stdout}, {s: s, fd: -1, kind: MsgStderr, bit: Stderr}}
 	s.stdin.fd = -1
-	s.stop.asked = old.State == StateStopping
+	s.run.sequel = old.Sequel
+	s.stop.asked = old.State == StateStopping && old.Sequel == sequelPolicy
 	s.stop.byUser = s.stop.asked
 	switch {
 	case old.BootID != s.rec.BootID:
@@ -111,6 +112,7 @@ func (s *supervisor) resume(old *Record) {
 	} else {
 		s.setState(running)
 		s.tellPID(MsgStarted)
+		s.resumeHealth()
 		s.resumeTimers()
 		s.seeStart(old.PID)
 	}
@@ -137,8 +139,11 @@ func (s *supervisor) resumeTimers() {
 		left := time.Until(s.run.started.Add(time.Duration(s.cfg.Timeout) * time.Second))
 		s.run.limit = s.after(max(left, 0), s.outOfTime)
 	}
-	if s.stop.asked {
+	switch {
+	case s.stop.asked:
 		s.requestStop(stopRequest{byUser: true, seconds: -1})
+	case s.run.sequel != sequelPolicy:
+		s.bringDown(s.run.sequel, nil)
 	}
 }
 

@@ -127,7 +127,12 @@ func (g *cgroup) frozen() bool {
 	if g.freezer == "" {
 		return false
 	}
-	text := strings.TrimSpace(readText(g.freezer))
+	fd, err := unix.Open(g.freezer, unix.O_RDONLY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return false
+	}
+	defer unix.Close(fd)
+	text := strings.TrimSpace(readAt0(fd))
 	return text == "1" || text == "FROZEN" || text == "FREEZING"
 }
 

@@ -19,11 +19,13 @@ type child struct {
 // fork starts argv with files as its descriptors from 0 on; done is called
 // from the loop once it has ended.
 func (s *supervisor) fork(argv []string, files []uintptr, done func(unix.WaitStatus)) error {
+	return s.forkWith(argv, s.childEnv(), files, done)
+}
+
+func (s *supervisor) forkWith(argv, env []string, files []uintptr, done func(unix.WaitStatus)) error {
 	s.unprotectFromOOM()
 	defer s.protectFromOOM()
-	pid, err := syscall.ForkExec(argv[0], argv, &syscall.ProcAttr{
-		Dir: s.cfg.Bundle, Env: s.childEnv(), Files: files,
-	})
+	pid, err := syscall.ForkExec(argv[0], argv, &syscall.ProcAttr{Dir: s.cfg.Bundle, Env: env, Files: files})
 	if err != nil {
 		return wrap("cannot start "+argv[0], err)
 	}
@@ -118,18 +120,28 @@ func (s *supervisor) reaped(pid int, ws unix.WaitStatus) {
 // killStrays kills the children that we did not fork: a runtime that was
 // killed has left them to us, their reaper.
 func (s *supervisor) killStrays() {
-	lists, err := filepath.Glob("/proc/self/task/*/children")
-	if err != nil {
-		return
+	for _, pid := range childrenOf(unix.Getpid()) {
+		if !slices.ContainsFunc(s.children, func(c child) bool { return c.pid == pid }) {
+			_ = unix.Kill(pid, unix.SIGKILL) // gone is as good
+		}
 	}
+}
+
+// childrenOf lists a process's children: /proc/PID/task/TID/children, proc(5).
+func childrenOf(pid int) []int {
+	lists, err := filepath.Glob("/proc/" + strconv.Itoa(pid) + "/task/*/children")
+	if err != nil {
+		return nil
+	}
+	var found []int
 	for _, list := range lists {
 		for _, word := range strings.Fields(readText(list)) {
-			pid, err := strconv.Atoi(word)
-			if err == nil && !slices.ContainsFunc(s.children, func(c child) bool { return c.pid == pid }) {
-				_ = unix.Kill(pid, unix.SIGKILL) // gone is as good
+			if n, err := strconv.Atoi(word); err == nil {
+				found = append(found, n)
 			}
 		}
 	}
+	return found
 }
 
 // exitCode is a shell's: 128 and the signal's number for a killed process.

@@ -160,6 +160,8 @@ func (s *supervisor) handle(c *client, kind Kind, p []byte) {
 		s.leaveIfDone()
 	case MsgReload:
 		s.handleReload(c)
+	case MsgCheck:
+		s.handleCheck(c)
 	default:
 		c.refuse(kind, "the monitor does not know this message")
 	}
@@ -174,7 +176,7 @@ func payloadSize(kind Kind) int {
 		return 4
 	case MsgStop:
 		return 8
-	case MsgStdinEOF, MsgStart, MsgDetach, MsgClaimRemove, MsgRemoved, MsgReload, MsgWatch:
+	case MsgStdinEOF, MsgStart, MsgDetach, MsgClaimRemove, MsgRemoved, MsgReload, MsgWatch, MsgCheck:
 		return 0
 	}
 	return -1
@@ -221,10 +223,12 @@ func (s *supervisor) handleStart(c *client) {
 }
 
 func (s *supervisor) handleReload(c *client) {
+	old := s.cfg.Health
 	if err := s.readConfig(); err != nil {
 		c.refuse(MsgReload, err.Error())
 		return
 	}
+	s.reloadHealth(&old)
 	c.send(MsgDone, []byte{byte(MsgReload)})
 }
 

@@ -18,6 +18,7 @@ const (
 	ConfigFile = "monitor.json" // Config, written by whoever starts the container
 	RecordFile = "record"       // Record, written by the monitor only
 	RuntimeLog = "runtime.log"  // what the OCI runtime complained about, JSON lines
+	HealthFile = "health.json"  // HealthReport, written by the monitor only
 )
 
 // ... and inside its runtime directory (gone after a reboot).
@@ -71,6 +72,12 @@ type Config struct {
 	StopTimeout uint   `json:"stop_timeout"`      // seconds between StopSignal and SIGKILL
 	Timeout     uint   `json:"timeout,omitempty"` // seconds until the container is killed, 0: never
 	PIDFile     string `json:"pid_file,omitempty"`
+
+	// Health says what is asked of the running container; PostStart and PreStop
+	// are done once, after its start and before its stop signal.
+	Health    Health  `json:"health,omitzero"`
+	PostStart *Action `json:"post_start,omitempty"`
+	PreStop   *Action `json:"pre_stop,omitempty"`
 
 	// Rootfs is where the launcher mounted the container's root file system
 	// in the monitor's mount namespace; unmounted before MsgCleaned. "" for none.

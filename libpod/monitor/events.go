@@ -13,7 +13,7 @@ import (
 type Event struct {
 	Time       time.Time         `json:"time"`
 	Type       string            `json:"type"`
-	Status     string            `json:"status"` // init, start, died, restart, cleanup
+	Status     string            `json:"status"` // init, start, died, restart, cleanup, health_status, hook_failed
 	ID         string            `json:"id,omitempty"`
 	Name       string            `json:"name,omitempty"`
 	Image      string            `json:"image,omitempty"`
@@ -41,20 +41,22 @@ func AppendEvent(path string, e *Event) error {
 	return nil
 }
 
-// event notes what happened to the container, with one attribute more when
-// name is not empty. An event that cannot be written (a full disk) is none
-// the container dies of.
-func (s *supervisor) event(status, name, value string) {
+// event notes what happened to the container, with more attributes: names and
+// values in turn. An event that cannot be written (a full disk) is none the
+// container dies of.
+func (s *supervisor) event(status string, more ...string) {
 	if s.cfg.Events == "" {
 		return
 	}
 	attributes := s.cfg.EventBase
-	if name != "" {
+	if len(more) > 0 {
 		attributes = maps.Clone(attributes)
 		if attributes == nil {
 			attributes = make(map[string]string, 1)
 		}
-		attributes[name] = value
+		for i := 0; i+1 < len(more); i += 2 {
+			attributes[more[i]] = more[i+1]
+		}
 	}
 	_ = AppendEvent(s.cfg.Events, &Event{
 		Time: time.Now().UTC(), Type: "container", Status: status,

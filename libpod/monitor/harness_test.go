@@ -65,13 +65,25 @@ func runTests(m *testing.M) int {
 // crun refuses hybrid hosts even when it is told to leave cgroups alone.
 func mountCgroup() {
 	err := unix.Mount("cgroup2", "/sys/fs/cgroup", "cgroup2", 0, "")
-	ownCgroups = err == nil && unix.Access("/sys/fs/cgroup", unix.W_OK) == nil
+	ownCgroups = err == nil && canMakeCgroups()
 	if err == nil {
 		return
 	}
 	if err := unix.Mount("tmpfs", "/sys/fs/cgroup", "tmpfs", 0, ""); err != nil {
 		skipReason = "cannot mount: " + err.Error()
 	}
+}
+
+// canMakeCgroups moves this process into a group of its own and back: that a
+// directory can be written to says little.
+func canMakeCgroups() bool {
+	const root, group = "/sys/fs/cgroup", "/sys/fs/cgroup/carob-monitor-test"
+	if err := os.Mkdir(group, 0o700); err != nil && !errors.Is(err, os.ErrExist) {
+		return false
+	}
+	err := os.WriteFile(group+"/cgroup.procs", []byte("0"), 0)
+	back := os.WriteFile(root+"/cgroup.procs", []byte("0"), 0)
+	return err == nil && back == nil && os.Remove(group) == nil
 }
 
 func rerunInside() (code int, ok bool) {
@@ -98,6 +110,8 @@ type box struct {
 	cfg  monitor.Config
 	opts client.SpawnOptions
 	pid  int // the monitor's
+
+	ownNetwork bool // a network namespace without a way out
 }
 
 // newBox makes a bundle that runs args.
@@ -175,8 +189,11 @@ func (b *box) setLimited(args []string, terminal bool, memory int) {
 		},
 		"linux": map[string]any{"namespaces": []map[string]string{{"type": "pid"}, {"type": "mount"}, {"type": "ipc"}, {"type": "uts"}}},
 	}
+	linux := spec["linux"].(map[string]any)
+	if b.ownNetwork {
+		linux["namespaces"] = append(linux["namespaces"].([]map[string]string), map[string]string{"type": "network"})
+	}
 	if memory > 0 {
-		linux := spec["linux"].(map[string]any)
 		linux["cgroupsPath"] = "/carob-test-" + b.cfg.ID
 		linux["resources"] = map[string]any{"memory": map[string]int{"limit": memory, "swap": memory}}
 	}

@@ -58,10 +58,11 @@ type supervisor struct {
 
 	helper int // pid of the network helper, 0: not known
 
-	state state
-	run   run    // the container's present run
-	row   uint   // restarts in a row, for the back-off
-	pause *timer // the back-off
+	state  state
+	health health
+	run    run    // the container's present run
+	row    uint   // restarts in a row, for the back-off
+	pause  *timer // the back-off
 	// handOver: another program has to run the container again.
 	handOver bool
 	stop     stopRequest

@@ -12,13 +12,14 @@ import (
 // ioBuffer is the memory that bytes pass through. It is mapped on first use
 // and given back when the container has been quiet for a while.
 type ioBuffer struct {
-	in, out, text []byte
+	in, out, text, words []byte
 }
 
 const textSize = 128 << 10
 
 func (b *ioBuffer) message() []byte { return lazyMap(&b.in, MaxPayload+1) }
 func (b *ioBuffer) packet() []byte  { return lazyMap(&b.out, MaxPayload+1) }
+func (b *ioBuffer) answer() []byte  { return lazyMap(&b.words, maxOutput) }
 func (b *ioBuffer) lines() []byte   { return lazyMap(&b.text, textSize) }
 
 func lazyMap(p *[]byte, size int) []byte {
@@ -60,7 +61,7 @@ func freeCopy(b []byte) {
 func unmapMemory(b []byte) { _ = unix.Munmap(b[:cap(b)]) }
 
 func (b *ioBuffer) release() {
-	for _, p := range [][]byte{b.in, b.out, b.text} {
+	for _, p := range [][]byte{b.in, b.out, b.text, b.words} {
 		if p != nil {
 			_ = unix.Madvise(p, unix.MADV_DONTNEED)
 		}
@@ -81,6 +82,16 @@ func (s *supervisor) idleSoon() {
 		return
 	}
 	s.idle.at = time.Now().Add(quietTime)
+}
+
+// answerTime is how long after an answer memory is given back: what comes next
+// is a question, which costs far more than the pages it needs.
+const answerTime = 200 * time.Millisecond
+
+func (s *supervisor) idleAfterAnswer() {
+	if s.idle == nil {
+		s.idle = s.after(answerTime, s.becomeIdle)
+	}
 }
 
 // becomeIdle gives back what a monitor needs to start and to pump, but not

@@ -23,6 +23,7 @@ const (
 	MsgRemoved     Kind = 'r' // ... and has done so: the monitor may go
 	MsgReload      Kind = 'u' // read ConfigFile again (restart policy, stop timeout, ...)
 	MsgWatch       Kind = 'x' // tell me when the container ends; no streams
+	MsgCheck       Kind = 'h' // ask the health check now. Answer: MsgChecked
 )
 
 // From monitor to client.
@@ -37,6 +38,7 @@ const (
 	MsgStatus  Kind = 't' // Record as JSON
 	MsgRefused Kind = 'n' // 1 byte: kind of the request that cannot be honoured, then words
 	MsgDone    Kind = 'y' // 1 byte: kind of the request that was honoured (MsgSignal, MsgReload, MsgClaimRemove, MsgDetach)
+	MsgChecked Kind = 'H' // int32 exit code of the health check (-1: it took too long), 1 byte: 1 for a startup check
 	MsgCredit  Kind = 'q' // uint32: so many more bytes of stdin may be sent (see StdinWindow)
 )
 

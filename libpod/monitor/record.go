@@ -41,9 +41,13 @@ type Record struct {
 	OOMKilled bool   `json:"oom_killed,omitempty"`
 	Error     string `json:"error,omitempty"`
 	Restarts  uint   `json:"restarts,omitempty"`
+	// Sequel: the container is being ended by a check, and what follows.
+	Sequel sequel `json:"sequel,omitempty"`
 	// StoppedByUser: the last end was asked for; policies do not start it again.
-	StoppedByUser bool   `json:"stopped_by_user,omitempty"`
-	Health        string `json:"health,omitempty"`
+	StoppedByUser bool `json:"stopped_by_user,omitempty"`
+	// Health is starting, healthy or unhealthy as of the latest run; "" for a
+	// container that nothing is asked of. The details are in HealthFile.
+	Health string `json:"health,omitempty"`
 }
 
 // The file is two slots of slotSize bytes, allocated when the container is

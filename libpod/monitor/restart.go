@@ -18,6 +18,12 @@ func (s *supervisor) restartWanted() bool {
 	if s.run.failed && s.rec.Restarts == 0 {
 		return false // it never ran: the user hears of it at once
 	}
+	switch {
+	case s.run.sequel == sequelRestart:
+		return true
+	case s.run.sequel == sequelReplace && s.cfg.RestartPolicy != "" && s.cfg.RestartPolicy != "no":
+		return s.cfg.RestartPolicy != "on-failure" || s.cfg.RestartMax == 0 || s.rec.Restarts < s.cfg.RestartMax
+	}
 	if s.killedByUser() {
 		s.stop.byUser = true
 		return false
@@ -60,7 +66,7 @@ func (s *supervisor) runAgain() {
 	s.pause = nil
 	s.rec.Restarts++
 	s.setState(creating)
-	s.event("restart", "", "")
+	s.event("restart")
 	s.create()
 }
 

@@ -62,6 +62,7 @@ type run struct {
 	kill      *timer
 	limit     *timer
 	cgroup    cgroup
+	sequel    sequel // set when a check or a hook has brought it down
 	// lastKill is when somebody sent a signal that is meant to end it.
 	lastKill time.Time
 }
@@ -81,7 +82,7 @@ func (s *supervisor) create() {
 	if s.cfg.Start || s.rec.Restarts > 0 {
 		s.run.verb = "run"
 	}
-	s.rec.ExitCode, s.rec.Error, s.rec.OOMKilled, s.rec.Finished = 0, "", false, 0
+	s.rec.ExitCode, s.rec.Error, s.rec.OOMKilled, s.rec.Finished, s.rec.Sequel = 0, "", false, 0, ""
 	files, err := s.openStreams()
 	if err != nil {
 		s.fail(exitFailed, err.Error())
@@ -124,7 +125,7 @@ func (s *supervisor) createDone(ws unix.WaitStatus) {
 	s.rec.PID, s.rec.PIDStart = pid, startTime(pid)
 	s.run.cgroup = openCgroup(s, pid)
 	s.writePIDFile()
-	s.event("init", "", "")
+	s.event("init")
 	s.startReading()
 	if s.run.verb == "run" {
 		s.tellPID(MsgCreated)
@@ -166,9 +167,10 @@ func (s *supervisor) started() {
 	s.run.started = time.Now()
 	s.rec.Started = s.run.started.UnixNano()
 	s.knowHelper()
+	s.beginHealth()
 	s.setState(running)
 	s.tellPID(MsgStarted)
-	s.event("start", "", "")
+	s.event("start")
 	if s.cfg.Timeout > 0 {
 		s.run.limit = s.after(time.Duration(s.cfg.Timeout)*time.Second, s.outOfTime)
 	}
@@ -178,6 +180,8 @@ func (s *supervisor) started() {
 	s.run.queue = nil
 	if s.stop.asked {
 		s.beginStop()
+	} else {
+		s.beginHooked()
 	}
 	s.idleSoon()
 }
@@ -200,6 +204,7 @@ func (s *supervisor) processEnded(code int) {
 }
 
 func (s *supervisor) endProcess() {
+	s.stopChecks()
 	s.cancel(s.run.kill)
 	s.cancel(s.run.limit)
 	if s.run.limit == nil && s.cfg.Timeout > 0 && s.rec.Error != "" {
@@ -305,7 +310,7 @@ func (s *supervisor) finish() {
 	s.state = removing
 	s.acceptAll()
 	s.cleanUp()
-	s.event("cleanup", "", "")
+	s.event("cleanup")
 	s.state = ended
 	unix.Close(s.recordFD) // nothing follows: whoever waits for MsgCleaned may lock it
 	s.tell(MsgCleaned, nil)

@@ -43,9 +43,34 @@ func (s *supervisor) stopSignal() unix.Signal {
 	return unix.Signal(s.cfg.StopSignal)
 }
 
+// sequel is what follows a run that was brought down by a check or a hook.
+type sequel string
+
+const (
+	sequelPolicy  sequel = ""        // the restart policy decides, as after an end of its own
+	sequelRestart sequel = "restart" // it is run again
+	sequelReplace sequel = "replace" // it is run again unless the policy is no
+)
+
+// bringDown ends the present run properly, not at a user's wish. grace
+// replaces the stop timeout unless it is nil.
+func (s *supervisor) bringDown(after sequel, grace *uint) {
+	if grace == nil {
+		grace = &s.cfg.StopTimeout
+	}
+	s.run.sequel, s.rec.Sequel = after, after
+	s.stop = stopRequest{signal: s.stopSignal(), seconds: int(*grace)}
+	s.beginStop()
+}
+
 func (s *supervisor) beginStop() {
 	s.setState(stopping)
-	if s.stop.seconds > 0 {
+	s.stopChecks()
+	switch {
+	case s.stop.seconds == 0:
+	case s.cfg.PreStop != nil:
+		s.preStop()
+	default:
 		s.kill(s.stop.signal)
 	}
 	s.thaw()
@@ -64,7 +89,18 @@ func (s *supervisor) armKill() {
 		return
 	}
 	s.cancel(s.run.kill)
-	s.run.kill = s.after(at, func() { s.run.kill = nil; s.kill(unix.SIGKILL); s.thaw() })
+	s.run.kill = s.after(at, s.killNow)
+}
+
+// killNow follows when the time for a proper end is over.
+func (s *supervisor) killNow() {
+	s.run.kill = nil
+	if s.health.hook != nil {
+		s.afterPreStop()
+		return
+	}
+	s.kill(unix.SIGKILL)
+	s.thaw()
 }
 
 // thaw wakes a paused container: what is frozen hears no signal.

@@ -312,16 +312,17 @@ type Restart struct {
 
 // Health is a health check; times as durations.
 type Health struct {
-	Test        []string      `json:"test"` // NONE, CMD ..., CMD-SHELL ...
-	Interval    time.Duration `json:"interval,omitempty"`
+	Test        []string      `json:"test"`               // NONE, CMD ..., CMD-SHELL ...
+	Interval    time.Duration `json:"interval,omitempty"` // HealthNever: only when asked
 	Timeout     time.Duration `json:"timeout,omitempty"`
 	StartPeriod time.Duration `json:"start_period,omitempty"`
-	Retries     int           `json:"retries,omitempty"`
+	Retries     int           `json:"retries,omitempty"`   // startup checks: 0 for ever
 	Successes   int           `json:"successes,omitempty"` // startup checks
 	OnFailure   string        `json:"on_failure,omitempty"`
 	// LogDestination, MaxLogCount and MaxLogSize are --health-log-destination,
 	// --health-max-log-count and --health-max-log-size.
+	// The destination is "local" (""), "events_logger" or a directory.
 	LogDestination string `json:"log_destination,omitempty"`
-	MaxLogCount    int    `json:"max_log_count,omitempty"`
-	MaxLogSize     int    `json:"max_log_size,omitempty"`
+	MaxLogCount    *uint  `json:"max_log_count,omitempty"` // results kept; nil: 5, 0: all
+	MaxLogSize     *uint  `json:"max_log_size,omitempty"`  // bytes of each; nil: 500, 0: 32 KiB
 }

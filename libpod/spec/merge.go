@@ -1,6 +1,7 @@
 package spec
 
 import (
+	"cmp"
 	"fmt"
 	"path"
 	"slices"
@@ -14,6 +15,23 @@ const (
 	ImageVolumeTmpfs     = "tmpfs"
 	ImageVolumeIgnore    = "ignore"
 )
+
+// MergeHealth is base with all that over says.
+func MergeHealth(base, over Health) Health {
+	if len(over.Test) > 0 {
+		base.Test = over.Test
+	}
+	base.Interval = cmp.Or(over.Interval, base.Interval)
+	base.Timeout = cmp.Or(over.Timeout, base.Timeout)
+	base.StartPeriod = cmp.Or(over.StartPeriod, base.StartPeriod)
+	base.Retries = cmp.Or(over.Retries, base.Retries)
+	base.Successes = cmp.Or(over.Successes, base.Successes)
+	base.OnFailure = cmp.Or(over.OnFailure, base.OnFailure)
+	base.LogDestination = cmp.Or(over.LogDestination, base.LogDestination)
+	base.MaxLogCount = cmp.Or(over.MaxLogCount, base.MaxLogCount)
+	base.MaxLogSize = cmp.Or(over.MaxLogSize, base.MaxLogSize)
+	return base
+}
 
 // MergeMounts is the list of mounts a container gets: the user's own, which
 // override those of --volumes-from, which override the image's VOLUME lines.

@@ -136,12 +136,34 @@ func ParseHealthTest(s string) ([]string, error) {
 // HealthNever is an interval that means: no timer, only when asked.
 const HealthNever time.Duration = -1
 
-// ParseHealthInterval reads a duration, or "disable" as HealthNever.
+// ParseHealthInterval reads a duration, or "disable" (and 0) as HealthNever.
 func ParseHealthInterval(s string) (time.Duration, error) {
 	if s == "disable" {
 		return HealthNever, nil
 	}
-	return ParseHealthTime(s)
+	d, err := ParseHealthTime(s)
+	if err == nil && d == 0 {
+		d = HealthNever
+	}
+	return d, err
+}
+
+// ParseHealthTimeout reads a duration of at least a second.
+func ParseHealthTimeout(s string) (time.Duration, error) {
+	d, err := ParseHealthTime(s)
+	if err == nil && d < time.Second {
+		err = fmt.Errorf("%s is too short: it must be at least 1 second", s)
+	}
+	return d, err
+}
+
+// ParseHealthRetries reads a number of at least 1.
+func ParseHealthRetries(s string) (int, error) {
+	n, err := strconv.Atoi(s)
+	if err != nil || n < 1 {
+		return 0, fmt.Errorf("%q is not a number greater than 0", s)
+	}
+	return n, nil
 }
 
 // ParseHealthTime reads a duration like 1m30s that is not negative.

@@ -141,11 +141,14 @@ func (c *Container) validateHealth() error {
 		if h == nil {
 			continue
 		}
-		if h.Retries < 0 || h.Successes < 0 || h.MaxLogCount < 0 || h.MaxLogSize < 0 {
+		if h.Retries < 0 || h.Successes < 0 {
 			return fmt.Errorf("invalid %s-...: numbers cannot be negative", check.flag)
 		}
 		if h.Timeout < 0 || h.StartPeriod < 0 || h.Interval < HealthNever {
 			return fmt.Errorf("invalid %s-...: times cannot be negative", check.flag)
+		}
+		if d := h.LogDestination; d != "" && d != "local" && d != "events_logger" && !path.IsAbs(d) {
+			return fmt.Errorf("invalid --health-log-destination %q: must be local, events_logger or a directory", d)
 		}
 		if err := oneOf("--health-on-failure", h.OnFailure, "none", "kill", "restart", "stop"); err != nil {
 			return err

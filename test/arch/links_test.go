@@ -22,7 +22,7 @@ func TestLinks(t *testing.T) {
 			"carob starts in milliseconds; carob-image links what talks to registries, carob-kube the types of Kubernetes"},
 		{"carob-kube", "0", []string{"github.com/containers/", "github.com/spf13/", "database/sql", module + "/pkg/", module + "/libpod/store"},
 			"carob-kube translates and does nothing else: it gets all it needs in the request"},
-		{"carob-monitor", "0", []string{"database/sql", "github.com/mattn/go-sqlite3", "github.com/containers/", "github.com/spf13/", "net/http", "crypto/tls", "k8s.io/", module + "/libpod/store", module + "/libpod/spec"},
+		{"carob-monitor", "0", []string{"database/sql", "github.com/mattn/go-sqlite3", "github.com/containers/", "github.com/spf13/", "net/http", "crypto/tls", "google.golang.org/grpc", "k8s.io/", module + "/libpod/store", module + "/libpod/spec"},
 			"every running container pays for the monitor's memory"},
 	} {
 		t.Run(rule.program, func(t *testing.T) {

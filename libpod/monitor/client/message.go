@@ -97,12 +97,14 @@ type Message struct {
 	// Data are the bytes of MsgStdout and MsgStderr, good until the next call of Next.
 	Data []byte
 	PID  int // MsgCreated, MsgStarted
-	// Code is the exit code of MsgExited and MsgFailed (125, 126, 127).
-	Code   int
-	Again  bool            // MsgExited: a restart follows
-	About  monitor.Kind    // MsgDone, MsgRefused: the request
-	Text   string          // MsgFailed, MsgRefused
-	Record *monitor.Record // MsgStatus
+	// Code is the exit code of MsgExited, MsgFailed (125, 126, 127) and
+	// MsgChecked (-1: it took too long).
+	Code    int
+	Again   bool            // MsgExited: a restart follows
+	Startup bool            // MsgChecked: it was the startup check
+	About   monitor.Kind    // MsgDone, MsgRefused: the request
+	Text    string          // MsgFailed, MsgRefused
+	Record  *monitor.Record // MsgStatus
 }
 
 // Failed is MsgFailed as an error: the OCI runtime could not make or start
@@ -156,6 +158,10 @@ func parse(kind monitor.Kind, p []byte) (*Message, error) {
 	case monitor.MsgExited:
 		m.Code, p, err = number(p)
 		m.Again = len(p) > 0 && p[0] == 1
+	case monitor.MsgChecked:
+		m.Code, p, err = number(p)
+		m.Code = int(int32(m.Code))
+		m.Startup = len(p) > 0 && p[0] == 1
 	case monitor.MsgFailed:
 		if len(p) == 0 {
 			err = errShort
@@ -250,4 +256,18 @@ func (c *Conn) WaitExit(stdout, stderr io.Writer) (code int, err error) {
 func (c *Conn) WaitCleaned() error {
 	_, err := c.Until(nil, nil, monitor.MsgCleaned)
 	return err
+}
+
+// Check asks the container's health check now and waits for the answer: its
+// exit code, 0 for a healthy container and -1 for a check that took too long,
+// and whether it was the startup check. *Refused when there is nothing to ask.
+func (c *Conn) Check() (code int, startup bool, err error) {
+	if err := c.Send(monitor.MsgCheck, nil); err != nil {
+		return 0, false, err
+	}
+	m, err := c.Until(nil, nil, monitor.MsgChecked)
+	if err != nil {
+		return 0, false, err
+	}
+	return m.Code, m.Startup, nil
 }

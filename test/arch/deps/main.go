@@ -16,7 +16,7 @@ const tags = "containers_image_openpgp exclude_graphdriver_btrfs exclude_graphdr
 
 // programs are those under cmd; the monitor is built without cgo.
 var programs = []struct{ name, cgo string }{
-	{"carob", "1"}, {"carob-monitor", "0"}, {"carob-image", "1"},
+	{"carob", "1"}, {"carob-monitor", "0"}, {"carob-image", "1"}, {"carob-probe", "0"},
 }
 
 func main() {
