@@ -13,8 +13,10 @@ import (
 	"github.com/godbus/dbus/v5"
 )
 
-// scopeTimeout bounds the wait for a systemd that does not answer.
-const scopeTimeout = 2 * time.Second
+// scopeTimeout bounds the wait for a systemd that does not answer. On a busy
+// machine it takes seconds, and then what is started in its place must not
+// die with the login.
+const scopeTimeout = 20 * time.Second
 
 // leaveSession moves the keeper into a scope of the user's systemd, out of the
 // cgroup of the login session or service that happened to start it, which may
@@ -123,9 +125,11 @@ func startScope(ctx context.Context, address, name, description string, pid int)
 		return fmt.Errorf("cannot reach systemd: %w", err)
 	}
 	defer conn.Close()
-	// Delegated: what carob makes below it is not systemd's business.
+	// Delegated: what carob makes below it is not systemd's business. Collected:
+	// a process that ended before it was moved leaves no failed unit.
 	properties := []systemd.Property{
-		systemd.PropDescription(description), systemd.PropPids(uint32(pid)), {Name: "Delegate", Value: dbus.MakeVariant(true)},
+		systemd.PropDescription(description), systemd.PropPids(uint32(pid)),
+		{Name: "Delegate", Value: dbus.MakeVariant(true)}, {Name: "CollectMode", Value: dbus.MakeVariant("inactive-or-failed")},
 	}
 	var auxiliary []systemd.PropertyCollection
 	manager := conn.Object("org.freedesktop.systemd1", "/org/freedesktop/systemd1")
@@ -139,14 +143,14 @@ func startScope(ctx context.Context, address, name, description string, pid int)
 // awaitScope waits until this process is in the scope: what it forks before
 // that stays where it was. To look is cheaper than to be told.
 func awaitScope(ctx context.Context, name string) error {
-	for {
+	for pause := 200 * time.Microsecond; ; pause = min(2*pause, 20*time.Millisecond) {
 		if filepath.Base(ownCgroup()) == name {
 			return nil
 		}
 		select {
 		case <-ctx.Done():
 			return fmt.Errorf("cannot start %s: %w", name, ctx.Err())
-		case <-time.After(200 * time.Microsecond):
+		case <-time.After(pause):
 		}
 	}
 }
