@@ -21,8 +21,8 @@ const (
 	// line, and runLimit for all of it. An emulated machine on a busy host is slow.
 	bootLimit  = 3 * time.Minute
 	kvmLimit   = 20 * time.Second
-	quietLimit = 3 * time.Minute
-	runLimit   = 20 * time.Minute
+	quietLimit = 6 * time.Minute
+	runLimit   = 25 * time.Minute
 )
 
 // What the boss says to the host, each on a line of its own.
