@@ -10,11 +10,12 @@ import (
 	"syscall"
 	"time"
 
+	v1 "github.com/opencontainers/image-spec/specs-go/v1"
 	"golang.org/x/sys/unix"
 
+	"github.com/carob-containers/carob/libpod/bundle"
 	"github.com/carob-containers/carob/libpod/monitor"
 	"github.com/carob-containers/carob/libpod/monitor/client"
-	"github.com/carob-containers/carob/libpod/spec"
 )
 
 // Stop asks the container to end: its stop signal, then SIGKILL after
@@ -214,16 +215,13 @@ func (c *Container) Kill(ctx context.Context, sig syscall.Signal) error {
 	return nil
 }
 
-// stopSignal is the one asked for, the image's, or SIGTERM.
+// stopSignal is the one asked for, the image's, systemd's, or SIGTERM.
 func (c *Container) stopSignal(img *baseImage) syscall.Signal {
-	given := c.Process.StopSignal
-	if given == "" && img != nil {
-		given = img.config.Config.StopSignal
+	var config *v1.ImageConfig
+	if img != nil {
+		config = &img.config.Config.ImageConfig
 	}
-	if given == "" {
-		return syscall.SIGTERM
-	}
-	sig, err := spec.ParseSignal(given)
+	sig, err := bundle.StopSignal(c.Container, config)
 	if err != nil {
 		return syscall.SIGTERM // an image's nonsense; the user's was refused earlier
 	}
