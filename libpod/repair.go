@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strconv"
 	"time"
 
 	"github.com/carob-containers/carob/libpod/monitor"
@@ -52,7 +53,8 @@ func (c *Container) repair(ctx context.Context, _ *State) (*State, error) {
 }
 
 // Repair heals what a killed monitor left: a process without a supervisor
-// gets one, an end that nobody wrote down is written down, helpers are ended.
+// gets one, an end that nobody wrote down is written down, helpers are ended,
+// and a container that was to go with its end goes: then there is none.
 // A container that another command works on is left to that.
 func (c *Container) Repair(ctx context.Context) (*State, error) {
 	st, err := c.State()
@@ -79,9 +81,23 @@ func (c *Container) Repair(ctx context.Context) (*State, error) {
 		if err := c.clean(ctx, st); err != nil {
 			return nil, err
 		}
+		if c.Container.Remove {
+			lock.Release()
+			return nil, c.removeEnded(ctx, st)
+		}
 		return c.State()
 	}
 	return st, nil
+}
+
+// removeEnded does what the monitor of a --rm container could not do any more.
+func (c *Container) removeEnded(ctx context.Context, st *State) error {
+	c.rt.event(c, "died", map[string]string{"containerExitCode": strconv.Itoa(st.ExitCode)}) // for those who wait
+	err := c.Remove(ctx, RemoveOptions{Volumes: true})
+	if err == nil {
+		err = &NoContainerError{c.Name}
+	}
+	return err
 }
 
 // forgetRun makes the OCI runtime forget a container that has no monitor, and
