@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strconv"
 	"syscall"
 
@@ -108,6 +109,10 @@ func (x *execution) prepare() error {
 	}
 	if x.oci, err = x.c.rt.OCI(); err != nil {
 		return err
+	}
+	if _, err := os.Lstat(filepath.Join(x.oci.Root, x.c.ID)); errors.Is(err, os.ErrNotExist) {
+		return withHint(&execError{"cannot exec in container " + x.c.Name + ": the OCI runtime's state was removed from " + x.oci.Root},
+			"carob restart "+x.c.Name)
 	}
 	body, err := x.process(x.of.PID)
 	if err != nil {

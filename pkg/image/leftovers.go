@@ -16,6 +16,7 @@ import (
 //
 //	staging directory without a live lock    CleanStaging
 //	layer directory no record names          CleanLeftovers (the store's own collection)
+//	link to a layer that is gone             CleanLeftovers, after a minute
 //	layer with a record and no user          CleanLeftovers, once it is old: it may be
 //	                                         part of an image another program is making
 
@@ -90,6 +91,9 @@ func (s *Store) CleanLeftovers() (Leftovers, error) {
 	if err := s.store.GarbageCollect(); err != nil {
 		return done, fmt.Errorf("cannot clean the image store: %w", err)
 	}
+	if err := s.cleanLinks(); err != nil {
+		return done, err
+	}
 	for {
 		// A layer that others stand on is free only when they are gone.
 		found, err := s.Orphans()
@@ -108,6 +112,32 @@ func (s *Store) CleanLeftovers() (Leftovers, error) {
 			return done, nil
 		}
 	}
+}
+
+// linkGrace is longer than a layer's content is away while it is put in place.
+const linkGrace = time.Minute
+
+// cleanLinks removes the short names of layers that are gone. The overlay
+// driver makes a layer's before it writes it down, and forgets one that failed
+// in between, on a full disk.
+func (s *Store) cleanLinks() error {
+	links, err := filepath.Glob(filepath.Join(s.paths.GraphRoot, s.paths.Driver, "l", "*"))
+	if err != nil {
+		return err
+	}
+	for _, link := range links {
+		if _, err := os.Stat(link); !errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		st, err := os.Lstat(link)
+		if err != nil || st.Mode().Type() != fs.ModeSymlink || time.Since(st.ModTime()) < linkGrace {
+			continue
+		}
+		if err := os.Remove(link); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return fmt.Errorf("cannot clean the image store: %w", err)
+		}
+	}
+	return nil
 }
 
 // Orphans lists the layers that no image and no container uses and that are

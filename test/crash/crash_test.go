@@ -174,6 +174,7 @@ func (s *site) inspect(when string) {
 	for _, leak := range s.RemoveContainers() {
 		s.t.Error(leak)
 	}
+	s.ageStaging()
 	s.must("image", "prune", "-f") // layers of a killed create are found by who cleans up images
 	leaks := s.Leaks(keeper)
 	if len(leaks) > 0 { // what was begun a moment ago is spared for a second
@@ -181,7 +182,7 @@ func (s *site) inspect(when string) {
 		s.must("ps", "-a")
 		leaks = s.Leaks(keeper)
 	}
-	for _, leak := range leaks {
+	for _, leak := range append(leaks, s.RowLeaks()...) {
 		s.t.Error("left behind: " + leak)
 	}
 	got := s.must("run", "--rm", "--network=none", "--name", "victim", "-v", "precious:/p", "busybox", "cat", "/p/file")

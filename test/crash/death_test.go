@@ -164,9 +164,52 @@ func TestNetworkHelperDies(t *testing.T) {
 	s.inspect("network helper killed")
 }
 
+// TestNetworkHelperDiesAtStart kills it as soon as it is seen, and ever later.
+// What run makes of that is its affair, but it must come to an end.
+func TestNetworkHelperDiesAtStart(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, "net-start")
+	killed := 0
+	for delay := time.Duration(0); delay < 30*time.Millisecond; delay += 3 * time.Millisecond {
+		ended := make(chan result, 1)
+		go func() { ended <- s.carob(append(words("run -d --name victim busybox"), words(payload)...)...) }()
+		var r result
+		for over := false; !over; {
+			select {
+			case r = <-ended:
+				over = true
+			default:
+				if pid := s.find("slirp4netns-"); pid != 0 || s.find("pasta-") != 0 {
+					time.Sleep(delay)
+					s.kill(max(pid, s.find("pasta-")))
+					killed++
+					r, over = <-ended, true
+				}
+			}
+		}
+		if r.code != 0 && r.code != 125 {
+			t.Errorf("run without its network helper: exit code %d: %s", r.code, r.stderr)
+		}
+		s.inspect(fmt.Sprintf("network helper killed %s after its start", delay))
+		if t.Failed() {
+			return
+		}
+	}
+	if killed == 0 {
+		t.Error("no network helper was seen: the test tests nothing")
+	}
+}
+
 func TestRuntimeDirectoryWiped(t *testing.T) {
 	t.Parallel()
 	s := newSite(t, "wiped")
+	s.runVictim()
+	s.wipeRun()
+	s.refused(255, "carob restart victim", "exec", "victim", "true")
+	s.must("restart", "-t", "0", "victim")
+	s.must("exec", "victim", "true")
+	s.inspect("runtime directory wiped while a container ran, then restart")
+
 	s.runVictim()
 	s.wipeRun()
 	s.inspect("runtime directory wiped while a container ran")

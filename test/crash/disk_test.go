@@ -21,6 +21,7 @@ func TestFullDisk(t *testing.T) {
 		full := s.fill(left)
 		for _, argv := range [][]string{
 			{"load", "--quiet", "--input", filepath.Join(host.Images, "layers.tar")},
+			{"pull", "--quiet", "oci-archive:" + filepath.Join(host.Images, "httpd.oci.tar")},
 			{"create", "--network=none", "--name", "made", "busybox", "true"},
 			{"run", "-d", "--network=none", "--name", "victim", "busybox", "sleep", "27182"},
 			{"volume", "create", "more"},
@@ -39,6 +40,45 @@ func TestFullDisk(t *testing.T) {
 			return
 		}
 	}
+}
+
+// TestFullRuntimeDirectory: the same for the tmpfs of sockets and pid files.
+func TestFullRuntimeDirectory(t *testing.T) {
+	smallOrSkip(t)
+	s := newSite(t, "full-run")
+	s.must("system", "migrate")
+	old := s.Run
+	s.moveRun(filepath.Join(host.Small, "run"))
+	for _, left := range []int64{0, 4 << 10, 16 << 10, 64 << 10} {
+		full := s.fill(left)
+		r := s.carob(append(words("run -d --network=none --name victim busybox"), words(payload)...)...)
+		// crun has words of its own, and they do not always tell.
+		if r.code != 0 && !strings.Contains(r.stderr, "space") && !strings.Contains(r.stderr, "crun: ") {
+			t.Errorf("run with %d bytes left: exit code %d without a word about space: %s", left, r.code, r.stderr)
+		}
+		if err := os.Remove(full); err != nil {
+			t.Fatal(err)
+		}
+		s.inspect(fmt.Sprintf("a runtime directory with %d bytes left", left))
+		if t.Failed() {
+			return
+		}
+	}
+	s.must("system", "migrate")
+	if err := os.RemoveAll(s.Run); err != nil {
+		t.Fatal(err)
+	}
+	s.moveRun(old)
+}
+
+// moveRun gives the place another runtime directory.
+func (s *site) moveRun(dir string) {
+	s.t.Helper()
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		s.t.Fatal(err)
+	}
+	s.Run = dir
+	s.Env = append(s.Env, "XDG_RUNTIME_DIR="+dir)
 }
 
 // TestFullDiskLogs: a log that has no room does not hurt the container, and
@@ -60,6 +100,7 @@ func TestFullDiskLogs(t *testing.T) {
 	if err := os.Remove(full); err != nil {
 		t.Fatal(err)
 	}
+	s.must("rm", "victim") // started again, it would fill the disk again
 	s.inspect("a log on a full disk")
 }
 

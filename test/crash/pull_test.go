@@ -10,6 +10,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // TestPullDoesNotStopRun: a container starts while a big layer is unpacked.
@@ -102,7 +104,17 @@ func (s *site) ageStaging() {
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	old := time.Now().Add(-time.Minute)
+	links, err := filepath.Glob(filepath.Join(s.Storage(), "overlay/l/*"))
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	old := time.Now().Add(-2 * time.Minute)
+	for _, link := range links {
+		at := unix.NsecToTimespec(old.UnixNano())
+		if err := unix.UtimesNanoAt(unix.AT_FDCWD, link, []unix.Timespec{at, at}, unix.AT_SYMLINK_NOFOLLOW); err != nil && !errors.Is(err, os.ErrNotExist) {
+			s.t.Fatal(err)
+		}
+	}
 	for _, dir := range dirs {
 		if err := os.Chtimes(dir, old, old); err != nil && !errors.Is(err, os.ErrNotExist) {
 			s.t.Fatal(err)

@@ -1,10 +1,14 @@
 package rig
 
 import (
+	"database/sql"
 	"encoding/json"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
+
+	_ "github.com/mattn/go-sqlite3" // RowLeaks
 )
 
 // FileLeaks are files of containers and layers that no list names.
@@ -17,6 +21,24 @@ func (p *Place) fileLeaks() (leaks []string) {
 	} {
 		for _, name := range entries(dir) {
 			leaks = append(leaks, "file "+filepath.Join(dir, name))
+		}
+	}
+	return leaks
+}
+
+// RowLeaks counts what the database still holds of containers and pods when
+// there are none.
+func (p *Place) RowLeaks() (leaks []string) {
+	file := filepath.Join(p.Storage(), "carob/state.db")
+	db, err := sql.Open("sqlite3", "file:"+file+"?mode=ro&_busy_timeout=10000")
+	if err != nil {
+		return []string{err.Error()}
+	}
+	defer db.Close()
+	for _, table := range []string{"name", "container", "depends", "uses_volume"} {
+		n := 0
+		if err := db.QueryRow("SELECT count(*) FROM " + table).Scan(&n); err != nil || n > 0 {
+			leaks = append(leaks, fmt.Sprintf("%d rows in table %s (%v)", n, table, err))
 		}
 	}
 	return leaks
