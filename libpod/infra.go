@@ -35,6 +35,7 @@ type infraStart struct {
 	net      *network
 	survivor *Container // a member that still runs in the shared namespaces, nil
 	pid      int        // of its first process
+	cgroupns bool       // a cgroup namespace is to be made
 	files    []*os.File // to be closed
 }
 
@@ -92,11 +93,31 @@ func (s *infraStart) begin(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	if err := s.finish(ctx, sb); err != nil {
-		sb.Abort()
-		return err
+	hold, err := s.enterGroup(ctx, sb)
+	defer hold.Release()
+	if err == nil {
+		err = s.finish(ctx, sb)
 	}
-	return nil
+	if err != nil {
+		sb.Abort()
+	}
+	return err
+}
+
+// enterGroup puts the sandbox into the pod's control group.
+func (s *infraStart) enterGroup(ctx context.Context, sb *sandbox.Sandbox) (*store.Lock, error) {
+	p, err := s.c.rt.Pod(ctx, s.c.Pod)
+	if err != nil {
+		return nil, err
+	}
+	g, hold, err := p.openGroup(ctx)
+	if err == nil && g != nil {
+		err = p.enterGroup(ctx, g, sb.PID)
+	}
+	if err == nil && s.cgroupns {
+		err = sb.UnshareCgroup()
+	}
+	return hold, err
 }
 
 // finish makes what members will want, waits for the network and lets the
@@ -225,7 +246,10 @@ func (s *infraStart) config(ctx context.Context) (*sandbox.Config, error) {
 			return nil, err
 		case join != nil:
 			cfg.Join = append(cfg.Join, join)
-		case ns.own != "host":
+		case ns.own == "host":
+		case ns.flag == unix.CLONE_NEWCGROUP:
+			s.cgroupns = true // later: its top is where the sandbox then is
+		default:
 			cfg.New |= ns.flag
 		}
 	}

@@ -74,8 +74,14 @@ func (c *Container) launch(ctx context.Context, opts StartOptions) (conn *client
 	if err := c.useVolumes(ctx); err != nil {
 		return nil, fmt.Errorf("cannot start container %s: %w", c.Name, err)
 	}
+	parent, hold, err := c.podGroup(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("cannot start container %s: %w", c.Name, err)
+	}
+	defer hold.Release()
 	err = sys.InMountNamespace(func() error {
 		l := &launcher{c: c, opts: opts, net: net}
+		l.in.CgroupParent = parent
 		if err := l.prepare(ctx); err != nil {
 			return err
 		}
@@ -196,7 +202,8 @@ func (l *launcher) gather(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	l.in = bundle.Input{Spec: l.c.Container, Rootfs: l.rootfs, Host: *host, ExtraEnv: maps.Clone(l.opts.Env), Rows: l.opts.Rows, Cols: l.opts.Cols}
+	l.in.Spec, l.in.Rootfs, l.in.Host, l.in.ExtraEnv = l.c.Container, l.rootfs, *host, maps.Clone(l.opts.Env)
+	l.in.Rows, l.in.Cols = l.opts.Rows, l.opts.Cols
 	if l.image != nil {
 		l.in.Image = &l.image.config.Config.ImageConfig
 	}

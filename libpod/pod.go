@@ -7,10 +7,12 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/carob-containers/carob/libpod/spec"
 	"github.com/carob-containers/carob/libpod/store"
+	"github.com/carob-containers/carob/pkg/hostdev"
 )
 
 // Pod is one pod: what was asked for, and the way to what it is.
@@ -61,19 +63,24 @@ func (rt *Runtime) Pods(ctx context.Context) ([]*Pod, error) {
 		known[s.ID] = true
 		all = append(all, &Pod{s, rt})
 	}
-	return all, rt.sweepPodLocks(known)
+	return all, rt.sweepPodLocks(ctx, known)
 }
 
-// sweepPodLocks removes the locks of pods that are gone. One that is held, or
+// sweepPodLocks removes the locks and control groups of pods that are gone. One that is held, or
 // has just been made, belongs to a pod that is not in the database yet.
-func (rt *Runtime) sweepPodLocks(known map[string]bool) error {
+func (rt *Runtime) sweepPodLocks(ctx context.Context, known map[string]bool) error {
 	files, err := os.ReadDir(filepath.Dir(rt.dirs.PodLock("any")))
 	if err != nil {
 		return fmt.Errorf("cannot look for locks of former pods: %w", err)
 	}
 	for _, f := range files {
+		id, isGroup := strings.CutSuffix(f.Name(), store.PodGroupSuffix)
 		info, err := f.Info()
-		if known[f.Name()] || err != nil || time.Since(info.ModTime()) < time.Minute {
+		if known[id] || err != nil || time.Since(info.ModTime()) < time.Minute {
+			continue
+		}
+		if isGroup {
+			_ = rt.dropGroup(ctx, id) // a later listing tries again
 			continue
 		}
 		if lock, err := store.TryAcquire(rt.dirs.PodLock(f.Name())); err == nil && lock != nil {
@@ -113,6 +120,9 @@ func (rt *Runtime) CreatePod(ctx context.Context, p *spec.Pod, opts PodOptions) 
 	if err := p.Validate(); err != nil {
 		return nil, err
 	}
+	if err := rt.checkPodHost(p); err != nil {
+		return nil, err
+	}
 	if opts.Replace && p.Name != "" {
 		if err := rt.replacePod(ctx, p.Name); err != nil {
 			return nil, err
@@ -136,6 +146,21 @@ func (rt *Runtime) CreatePod(ctx context.Context, p *spec.Pod, opts PodOptions) 
 	}
 	rt.podEvent(pod, "create")
 	return pod, nil
+}
+
+// checkPodHost refuses limits and devices that this host cannot give.
+func (rt *Runtime) checkPodHost(p *spec.Pod) error {
+	if _, err := hostdev.Resolve(p.Devices); err != nil {
+		return err
+	}
+	pod := &Pod{p, rt}
+	if p.Limited() || p.Resources.CgroupParent != "" {
+		if _, err := pod.limits(); err != nil {
+			return err
+		}
+	}
+	_, err := pod.group()
+	return err
 }
 
 func (rt *Runtime) replacePod(ctx context.Context, name string) error {

@@ -2,9 +2,13 @@ package libpod
 
 import (
 	"context"
+	"errors"
+	"os"
+	"strings"
 	"time"
 
 	"github.com/carob-containers/carob/libpod/spec"
+	"github.com/carob-containers/carob/pkg/cgroup"
 )
 
 // InspectedPod is a pod with podman's keys.
@@ -78,11 +82,10 @@ func (p *Pod) Inspect(ctx context.Context) (*InspectedPod, error) {
 	out := &InspectedPod{
 		ID: p.ID, Name: p.Name, Created: p.Created, CreateCommand: p.CreateCommand,
 		ExitPolicy: firstOf(p.ExitPolicy, spec.ExitPolicyContinue), State: st.Status, Hostname: p.Hostname, Labels: p.Labels,
-		CreateCgroup: p.cgroupParent() != "", CgroupParent: p.Resources.CgroupParent, CgroupPath: p.cgroupParent(),
 		CreateInfra: p.Infra != "", InfraContainerID: p.Infra, SharedNamespaces: p.Share, NumContainers: len(st.Members),
 		VolumesFrom: p.VolumesFrom, RestartPolicy: p.Pod.Restart.Policy,
 	}
-	if err := out.limits(&p.Resources); err != nil {
+	if err := errors.Join(out.limits(&p.Resources), out.group(p)); err != nil {
 		return nil, err
 	}
 	for _, word := range p.Devices {
@@ -96,6 +99,22 @@ func (p *Pod) Inspect(ctx context.Context) (*InspectedPod, error) {
 		}
 	}
 	return out, nil
+}
+
+// group tells of the pod's control group; its path is known once it was made.
+func (o *InspectedPod) group(p *Pod) error {
+	g, err := p.group()
+	if err != nil || g == nil {
+		return err
+	}
+	o.CreateCgroup, o.CgroupParent = true, p.Resources.CgroupParent
+	if g.manager == cgroup.Systemd {
+		o.CgroupParent, o.CgroupPath = p.sliceParent(), g.path
+		return nil
+	}
+	b, err := os.ReadFile(p.rt.dirs.PodGroup(p.ID))
+	o.CgroupPath = strings.TrimSpace(string(b))
+	return ignoreMissing(err)
 }
 
 func (o *InspectedPod) limits(r *spec.Resources) error {

@@ -122,6 +122,9 @@ func (p *Pod) stop(ctx context.Context, timeout *uint) error {
 			return fmt.Errorf("cannot stop pod %s: %w", p.Name, err)
 		}
 	}
+	if err := p.rt.dropGroup(ctx, p.ID); err != nil {
+		return fmt.Errorf("cannot stop pod %s: %w", p.Name, err)
+	}
 	p.rt.podEvent(p, "stop")
 	return nil
 }
@@ -229,6 +232,10 @@ func (p *Pod) Remove(ctx context.Context, opts RemoveOptions) error {
 	}
 	if err := p.removeMembers(ctx, opts); err != nil {
 		return fmt.Errorf("cannot remove pod %s: %w", p.Name, err)
+	}
+	// Should it fail, the lock stays, and the next listing tries again.
+	if err := p.rt.dropGroup(ctx, p.ID); err != nil {
+		return fmt.Errorf("cannot remove pod %s whole: %w", p.Name, err)
 	}
 	if err := os.Remove(p.rt.dirs.PodLock(p.ID)); err != nil && !errors.Is(err, os.ErrNotExist) {
 		return err

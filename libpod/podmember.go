@@ -133,7 +133,4 @@ func (p *Pod) lend(c *spec.Container) {
 	s.Label = append(slices.Clone(mine.Label), s.Label...)
 	s.Mask = append(slices.Clone(mine.Mask), s.Mask...)
 	s.Unmask = append(slices.Clone(mine.Unmask), s.Unmask...)
-	if parent := p.cgroupParent(); parent != "" && c.Resources.CgroupParent == "" {
-		c.Resources.CgroupParent = parent
-	}
 }

@@ -96,7 +96,3 @@ func (rt *Runtime) stopsWhenIdle(ctx context.Context, c *spec.Container) bool {
 	p, err := rt.Pod(ctx, c.Pod)
 	return err == nil && p.ExitPolicy == spec.ExitPolicyStop
 }
-
-// cgroupParent is the control group that limits all members together, "" when
-// the pod has no limits.
-func (p *Pod) cgroupParent() string { return "" }

@@ -68,7 +68,7 @@ func (rt *Runtime) forget() error {
 	for _, dir := range []string{filepath.Dir(rt.dirs.ContainerRun("x")), filepath.Join(rt.dirs.Run, "oci"), filepath.Join(rt.dirs.Run, "v")} {
 		err = errors.Join(err, os.RemoveAll(dir))
 	}
-	for _, name := range []string{"containers", "volumes", "secrets", "state.db", "state.db-wal", "state.db-shm", "auto.lock", "events.lock"} {
+	for _, name := range []string{"containers", "volumes", "secrets", "pods", "state.db", "state.db-wal", "state.db-shm", "auto.lock", "events.lock"} {
 		err = errors.Join(err, os.RemoveAll(filepath.Join(rt.dirs.State, name)))
 	}
 	err = errors.Join(err, os.RemoveAll(rt.dirs.Events()), os.RemoveAll(rt.dirs.Events()+".1"))

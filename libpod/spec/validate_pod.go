@@ -1,6 +1,8 @@
 package spec
 
 import (
+	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 )
@@ -20,5 +22,22 @@ func (p *Pod) Validate() error {
 			return fmt.Errorf("invalid kernel namespace to share: %s. Options are: cgroup, ipc, net, pid, uts or none", ns)
 		}
 	}
+	limited := &Container{Resources: p.Resources}
+	for _, check := range []func() error{limited.validateMemory, limited.validateCPU, limited.validateLimits, limited.validateCgroup} {
+		if err := check(); err != nil {
+			return err
+		}
+	}
+	if p.NoShareParent && p.Limited() {
+		return errors.New("cannot limit the pod: with --share-parent=false its containers do not live in its control group")
+	}
 	return nil
+}
+
+// Limited tells whether the pod's control group is to limit anything.
+func (p *Pod) Limited() bool {
+	r := p.Resources
+	r.CgroupParent = ""
+	body, err := json.Marshal(r)
+	return err != nil || string(body) != "{}"
 }

@@ -26,7 +26,25 @@ func Acquire(ctx context.Context, path string, makeFile bool) (*Lock, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := wait(ctx, f); err != nil {
+	return acquired(ctx, f, path, unix.LOCK_EX)
+}
+
+// AcquireShared is Acquire for many holders at once, none of whom changes
+// what the lock is for.
+func AcquireShared(ctx context.Context, path string, makeFile bool) (*Lock, error) {
+	flags := os.O_RDWR
+	if makeFile {
+		flags |= os.O_CREATE
+	}
+	f, err := os.OpenFile(path, flags, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	return acquired(ctx, f, path, unix.LOCK_SH)
+}
+
+func acquired(ctx context.Context, f *os.File, path string, how int) (*Lock, error) {
+	if err := wait(ctx, f, how); err != nil {
 		f.Close()
 		return nil, err
 	}
@@ -36,6 +54,9 @@ func Acquire(ctx context.Context, path string, makeFile bool) (*Lock, error) {
 	}
 	return &Lock{f}, nil
 }
+
+// File is the locked file, for what stands in it. It is closed by Release.
+func (l *Lock) File() *os.File { return l.f }
 
 // TryAcquire is Acquire without waiting; nil, nil means somebody else has it.
 func TryAcquire(path string) (*Lock, error) {
@@ -64,10 +85,10 @@ func (l *Lock) Release() {
 }
 
 // wait polls with growing pauses: a blocking flock could not be interrupted.
-func wait(ctx context.Context, f *os.File) error {
+func wait(ctx context.Context, f *os.File, how int) error {
 	pause := 500 * time.Microsecond
 	for {
-		err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB)
+		err := unix.Flock(int(f.Fd()), how|unix.LOCK_NB)
 		if err == nil {
 			return nil
 		}

@@ -30,6 +30,10 @@ const (
 // sandbox has taken its network over: such a container has no monitor's socket.
 const SandboxFile = "sandbox"
 
+// PodGroupSuffix follows the name of a pod's lock in the name of the file that
+// tells its control group.
+const PodGroupSuffix = ".cgroup"
+
 // Database is the SQLite file; what the others name stands in docs/STATE.md.
 func (d Dirs) Database() string              { return filepath.Join(d.State, "state.db") }
 func (d Dirs) Containers() string            { return filepath.Join(d.State, "containers") }
@@ -38,6 +42,7 @@ func (d Dirs) Volume(name string) string     { return filepath.Join(d.Volumes(),
 func (d Dirs) Secret(id string) string       { return filepath.Join(d.State, "secrets", id) }
 func (d Dirs) PodLock(id string) string      { return filepath.Join(d.State, "pods", id) }
 func (d Dirs) KubeJournal(id string) string  { return filepath.Join(d.State, "kube", id) }
+func (d Dirs) PodGroup(id string) string     { return d.PodLock(id) + PodGroupSuffix }
 func (d Dirs) ContainerRun(id string) string { return filepath.Join(d.Run, "c", id) }
 func (d Dirs) RuntimeRoot(name string) string {
 	return filepath.Join(d.Run, strings.ReplaceAll(name, "/", "_"))

@@ -33,12 +33,15 @@ const (
 	// directories of the test's own.
 	Root        View = "root"
 	RootCGroup2 View = "root-cgroup2"
+	// Delegated is CGroup2 in a control group that belongs to the account. On
+	// hybrid hosts it has no controllers, so nothing in it can be limited.
+	Delegated View = "delegated"
 )
 
 func (v View) root() bool { return v == Root || v == RootCGroup2 }
 
 // Clean tells that there is nothing but cgroup2.
-func (v View) Clean() bool { return v == CGroup2 || v == RootCGroup2 }
+func (v View) Clean() bool { return v == CGroup2 || v == Delegated || v == RootCGroup2 }
 
 // Host is a prepared host, as the body sees it.
 type Host struct {
@@ -221,13 +224,26 @@ func fill(root, top, source string, account *user.User) error {
 // Nothing outside that namespace is touched.
 const views = `
 mount -t tmpfs -o size=48m,mode=755,uid=$2 small "$1"
-if [ "${3%cgroup2}" != "$3" ] && [ "$(stat -f -c %T /sys/fs/cgroup)" != cgroup2fs ]; then
+if [ "$3" != plain ] && [ "$3" != root ] && [ "$(stat -f -c %T /sys/fs/cgroup)" != cgroup2fs ]; then
 	umount -R /sys/fs/cgroup
 	mount -t cgroup2 cgroup2 /sys/fs/cgroup
 fi
 mount --make-rshared /
+if [ "$3" != delegated ]; then
+	shift 3
+	exec "$@"
+fi
+group=/sys/fs/cgroup/carob-rig-$$
+mkdir "$group"
+chown "$2" "$group" "$group/cgroup.procs" "$group/cgroup.subtree_control"
+echo $$ >"$group/cgroup.procs"
 shift 3
-exec "$@"`
+code=0
+"$@" || code=$?
+echo $$ >/sys/fs/cgroup/cgroup.procs
+echo 1 >"$group/cgroup.kill"
+find "$group" -depth -type d -exec rmdir {} +
+exit $code`
 
 // startCopy runs the copied test program as the account, or as root in a view
 // of root's.

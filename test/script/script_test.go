@@ -1,6 +1,7 @@
 // Package script runs carob's end-to-end tests: scripts/*.txtar under the
 // host's own view of cgroups, scripts/cgroup2/*.txtar under a clean cgroup2
-// view, scripts/root/*.txtar as root in both. Each script has a home, a runtime directory and so a storage of its
+// view, scripts/root/*.txtar as root in both, scripts/delegated/*.txtar in a control
+// group of the account's own. Each script has a home, a runtime directory and so a storage of its
 // own, and fails when it leaves a process, a mount, a container or a layer
 // behind. README.md in this directory lists the commands scripts may use.
 package script
@@ -19,7 +20,7 @@ import (
 var host *rig.Host
 
 func TestMain(m *testing.M) {
-	os.Exit(rig.Run([]rig.View{rig.Plain, rig.CGroup2, rig.Root, rig.RootCGroup2}, func(h *rig.Host) int {
+	os.Exit(rig.Run([]rig.View{rig.Plain, rig.CGroup2, rig.Delegated, rig.Root, rig.RootCGroup2}, func(h *rig.Host) int {
 		host = h
 		return m.Run()
 	}))
@@ -30,6 +31,8 @@ func TestScript(t *testing.T) {
 	switch host.View {
 	case rig.CGroup2:
 		dir = "scripts/cgroup2"
+	case rig.Delegated:
+		dir = "scripts/delegated"
 	case rig.Root, rig.RootCGroup2:
 		dir = "scripts/root"
 	}

@@ -7,11 +7,16 @@
  *   sandbox                               command
  *   joins userns, sets the hostname,
  *   locks itself into an empty directory
+ *                 -- errno, 0 is good -->  puts it into the pod's control group
+ *                 <-- 'c' --               (if that is to be the top of what
+ *   new cgroup namespace                    members see of the hierarchy)
  *                 -- errno, 0 is good -->  writes the record
- *                 <-- byte --
+ *                 <-- 'g' --
+ *   gives up its capabilities
+ *                 -- errno, 0 is good -->
  *   pause for ever
  *
- * An end of file instead of the byte means that the command died: the sandbox
+ * An end of file instead of the 'g' means that the command died: the sandbox
  * goes too, so none lives without having been written down.
  *
  * The one descriptor it keeps is the pod's record file with the lock on it:
@@ -57,16 +62,35 @@ static int prepare(int root, int userns)
 		return errno;
 	if (hostname && sethostname(hostname, strlen(hostname)) < 0)
 		return errno;
-	if (fchdir(root) < 0 || chroot(".") < 0 || forsake() < 0)
+	if (fchdir(root) < 0 || chroot(".") < 0)
 		return errno;
 	return 0;
+}
+
+/* Does what the command says until that is to go on alone. */
+static int listen_to(int talk)
+{
+	ssize_t n;
+	char word;
+	int err;
+
+	for (;;) {
+		do
+			n = read(talk, &word, 1);
+		while (n < 0 && errno == EINTR);
+		if (n != 1)
+			return -1;
+		err = (word == 'g' ? forsake() : unshare(CLONE_NEWCGROUP)) < 0 ? errno : 0;
+		if (write(talk, &err, sizeof err) != sizeof err || err != 0)
+			return -1;
+		if (word == 'g')
+			return 0;
+	}
 }
 
 void carob_sandbox_main(int talk, int record, int root, int userns)
 {
 	sigset_t none;
-	ssize_t n;
-	char go;
 	int err;
 
 	prctl(PR_SET_NAME, "carob-pause");
@@ -77,10 +101,7 @@ void carob_sandbox_main(int talk, int record, int root, int userns)
 	err = prepare(root, userns);
 	if (write(talk, &err, sizeof err) != sizeof err || err != 0)
 		_exit(1);
-	do
-		n = read(talk, &go, 1);
-	while (n < 0 && errno == EINTR);
-	if (n != 1 || dup2(record, 0) != 0)
+	if (listen_to(talk) < 0 || dup2(record, 0) != 0)
 		_exit(1);
 	carob_close_from(1);
 	carob_rest();

@@ -5,6 +5,7 @@ package sandbox
 
 import (
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -23,8 +24,7 @@ type Config struct {
 	// Root is an empty directory that becomes its root; everybody must be
 	// allowed to enter it (0711), for a user namespace may lack its owner.
 	Root *os.File
-	// New are the namespaces made for it: CLONE_NEWIPC, _NEWUTS, _NEWPID,
-	// _NEWCGROUP.
+	// New are the namespaces made for it: CLONE_NEWIPC, _NEWUTS, _NEWPID.
 	New uintptr
 	// Join are namespaces that exist, other than user namespaces; the calling
 	// thread enters them and has to end afterwards (sys.OnThread).
@@ -105,13 +105,22 @@ func (s *Sandbox) ready() error {
 	return nil
 }
 
+// UnshareCgroup gives the sandbox a new cgroup namespace, with the control
+// group that it is in now at the top.
+func (s *Sandbox) UnshareCgroup() error {
+	if _, err := s.talk.Write([]byte{'c'}); err != nil {
+		return fmt.Errorf("cannot talk to a sandbox: %w", err)
+	}
+	return s.ready()
+}
+
 // Release lets the sandbox live on: call it once it was written down.
 func (s *Sandbox) Release() error {
-	_, err := s.talk.Write([]byte{1})
+	_, err := s.talk.Write([]byte{'g'})
 	if err != nil {
 		return fmt.Errorf("cannot release a sandbox: %w", err)
 	}
-	return s.talk.Close()
+	return errors.Join(s.ready(), s.talk.Close())
 }
 
 // Abort ends a sandbox that was not released, and waits for its end.
