@@ -2,6 +2,7 @@ package libpod
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"path"
 	"regexp"
@@ -79,7 +80,7 @@ func (f Filters) matchOne(ctx context.Context, rt *Runtime, c *Container, key, v
 	case "ancestor":
 		return c.ancestorMatch(v)
 	case "pod":
-		return c.Pod != "" && strings.HasPrefix(c.Pod, v), nil
+		return c.podMatch(ctx, v)
 	case "command":
 		return len(c.Process.Command) > 0 && c.Process.Command[0] == v, nil
 	case "network":
@@ -153,6 +154,18 @@ func ParseTime(s string, now time.Time) (time.Time, error) {
 		}
 	}
 	return time.Time{}, fmt.Errorf("cannot understand the time %q", s)
+}
+
+// podMatch takes the start of the pod's ID, or its name.
+func (c *Container) podMatch(ctx context.Context, v string) (bool, error) {
+	if c.Pod == "" || strings.HasPrefix(c.Pod, v) {
+		return c.Pod != "", nil
+	}
+	p, err := c.rt.Pod(ctx, c.Pod)
+	if errors.Is(err, errNoPod) {
+		return false, nil
+	}
+	return err == nil && p.Name == v, err
 }
 
 func (c *Container) ancestorMatch(v string) (bool, error) {

@@ -10,6 +10,7 @@ import (
 	"syscall"
 
 	"github.com/carob-containers/carob/libpod/monitor"
+	"github.com/carob-containers/carob/libpod/monitor/client"
 	"github.com/carob-containers/carob/libpod/spec"
 	"github.com/carob-containers/carob/libpod/store"
 )
@@ -90,14 +91,28 @@ func (c *Container) runToEnd(ctx context.Context) (code int, err error) {
 	defer conn.Close()
 	stop := context.AfterFunc(ctx, func() { conn.Stop(syscall.SIGKILL, 0) })
 	defer stop()
-	if err := conn.Send(monitor.MsgWatch, nil); err != nil {
-		return 0, err
+	if err = conn.Send(monitor.MsgWatch, nil); err == nil {
+		code, err = conn.WaitExit(nil, nil)
 	}
-	code, err = conn.WaitExit(nil, nil)
 	if err == nil {
 		err = conn.WaitCleaned()
 	}
+	if errors.Is(err, client.ErrGone) {
+		return c.endCode(ctx) // it ended before we could watch, or its monitor was killed
+	}
 	return code, errors.Join(err, ctx.Err())
+}
+
+// endCode reads from the record how a container ended.
+func (c *Container) endCode(ctx context.Context) (int, error) {
+	if err := c.settle(ctx); err != nil {
+		return 0, err
+	}
+	st, err := c.State()
+	if err != nil {
+		return 0, err
+	}
+	return int(st.ExitCode), ctx.Err()
 }
 
 // Stop stops all containers, those that others require last, and the infra
