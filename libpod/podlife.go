@@ -105,7 +105,7 @@ func (c *Container) runToEnd(ctx context.Context) (code int, err error) {
 
 // endCode reads from the record how a container ended.
 func (c *Container) endCode(ctx context.Context) (int, error) {
-	if err := c.settle(ctx); err != nil {
+	if err := c.settle(ctx, nil); err != nil {
 		return 0, err
 	}
 	st, err := c.State()
