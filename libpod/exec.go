@@ -15,6 +15,7 @@ import (
 	"github.com/carob-containers/carob/libpod/monitor"
 	"github.com/carob-containers/carob/libpod/monitor/client"
 	"github.com/carob-containers/carob/libpod/oci"
+	"github.com/carob-containers/carob/pkg/sys"
 	"github.com/carob-containers/carob/pkg/userns"
 )
 
@@ -216,8 +217,12 @@ func (x *execution) leave(streams *execStreams) error {
 }
 
 // start forks the runtime, in a place where it does not see a cgroup tree
-// that it would refuse.
+// that it would refuse. runc begins in the root file system's directory, which
+// for a container with ids of its own is in its monitor's mount namespace only.
 func (x *execution) start() error {
+	if x.oci.Name == "runc" && x.c.Isolation.Mapping != nil && !x.of.Orphan {
+		return sys.AtMounts(x.of.MonitorPID, x.cmd.Start)
+	}
 	return besideCgroups(x.oci, x.cmd.Start)
 }
 

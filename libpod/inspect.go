@@ -1,6 +1,8 @@
 package libpod
 
 import (
+	"cmp"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -338,12 +340,13 @@ func (i *inspector) config() {
 	} else if c.Health != nil {
 		o.Healthcheck = &InspectedCheck{Test: c.Health.Test}
 	}
-	o.CreateCommand, o.Umask = c.CreateCommand, firstOf(p.Umask, "0022")
+	o.CreateCommand, o.Umask = c.CreateCommand, umaskWord(p.Umask)
 	for _, s := range p.Secrets {
-		o.Secrets = append(o.Secrets, InspectedSecret{Name: s.Source, ID: s.Source, UID: s.UID, GID: s.GID, Mode: s.Mode})
+		o.Secrets = append(o.Secrets, i.secret(s))
 	}
 	o.Timeout, o.StopTimeout, o.Passwd = p.Timeout, c.stopTimeout(), !p.NoPasswd
 	o.SdNotifyMode = firstOf(p.SdNotify, "container")
+	o.SystemdMode, o.Timezone = bundle.Systemd(c.Container, i.image), p.Timezone
 }
 
 func inspectedCheck(h *spec.Health) *InspectedCheck {
@@ -364,4 +367,19 @@ func inspectedHealth(status string, r *monitor.HealthReport) InspectedHealth {
 		h.Log = append(h.Log, InspectedHealthLog{e.Start, e.End, e.ExitCode, e.Output})
 	}
 	return h
+}
+
+// umaskWord writes a umask with all of its digits.
+func umaskWord(asked string) string {
+	n, _ := spec.ParseUmask(asked) // was checked at creation
+	return fmt.Sprintf("%04o", n)
+}
+
+// secret is as it was asked for; one that was removed since has a name only.
+func (i *inspector) secret(s spec.Secret) InspectedSecret {
+	out := InspectedSecret{Name: s.Source, ID: s.Source, UID: s.UID, GID: s.GID, Mode: cmp.Or(s.Mode, 0o444)}
+	if stored, err := i.c.rt.db.Secret(context.Background(), s.Source); err == nil {
+		out.Name, out.ID = stored.Name, stored.ID
+	}
+	return out
 }

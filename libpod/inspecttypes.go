@@ -162,6 +162,8 @@ type InspectedConfig struct {
 	CreateCommand              []string          `json:",omitempty"`
 	Umask                      string            `json:",omitempty"`
 	Secrets                    []InspectedSecret `json:",omitempty"`
+	SystemdMode                bool              `json:",omitempty"`
+	Timezone                   string            `json:",omitempty"`
 	Timeout                    uint
 	StopTimeout                uint
 	Passwd                     bool
