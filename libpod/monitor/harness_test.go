@@ -112,6 +112,7 @@ type box struct {
 	pid  int // the monitor's
 
 	ownNetwork bool // a network namespace without a way out
+	ownCgroup  bool // at /sys/fs/cgroup/carob-test-ID
 }
 
 // newBox makes a bundle that runs args.
@@ -193,8 +194,10 @@ func (b *box) setLimited(args []string, terminal bool, memory int) {
 	if b.ownNetwork {
 		linux["namespaces"] = append(linux["namespaces"].([]map[string]string), map[string]string{"type": "network"})
 	}
-	if memory > 0 {
+	if memory > 0 || b.ownCgroup {
 		linux["cgroupsPath"] = "/carob-test-" + b.cfg.ID
+	}
+	if memory > 0 {
 		linux["resources"] = map[string]any{"memory": map[string]int{"limit": memory, "swap": memory}}
 	}
 	data, err := json.Marshal(spec)

@@ -229,21 +229,23 @@ func (s *supervisor) resumeHealth() {
 	s.killLeftInquiries()
 	old, log := s.readHealth()
 	word := s.rec.Health
-	s.beginHealthAs(old, log)
-	if s.rec.Health != word && old != nil {
+	same := s.beginHealthAs(old, log)
+	if s.rec.Health != word {
 		s.save()
-		s.event("health_status", "health_status", s.rec.Health)
+		if same { // the predecessor was killed between the file and the record
+			s.event("health_status", "health_status", s.rec.Health)
+		}
 	}
 	s.beginHooked()
 }
 
-// beginHealthAs is beginHealth with the verdicts of report, if they are about
-// the same run and the same checks.
-func (s *supervisor) beginHealthAs(old *HealthReport, log healthLog) {
+// beginHealthAs is beginHealth with the verdicts of an old report, and tells
+// whether that is about the same run and the same checks.
+func (s *supervisor) beginHealthAs(old *HealthReport, log healthLog) bool {
 	same := old != nil && old.Run == s.rec.Started && len(old.Checks) == len(s.cfg.Health.Checks)
 	if !same {
 		s.beginHealth()
-		return
+		return false
 	}
 	s.health.hooked, s.health.log = old.Hooked, log
 	for i := range s.cfg.Health.Checks {
@@ -253,6 +255,7 @@ func (s *supervisor) beginHealthAs(old *HealthReport, log healthLog) {
 	if len(s.health.checks) > 0 {
 		s.rec.Health = overall(s.health.checks)
 	}
+	return true
 }
 
 // reloadHealth follows a change of the configuration: what is asked anew is

@@ -413,7 +413,8 @@ func TestPausedContainerIsNotAsked(t *testing.T) {
 		t.Skip("no cgroups of our own here")
 	}
 	b.cfg.Runtime[len(b.cfg.Runtime)-1] = "--cgroup-manager=cgroupfs"
-	b.setLimited([]string{"sh", "-c", untilStopped}, false, 100<<20)
+	b.ownCgroup = true
+	b.setProcess([]string{"sh", "-c", untilStopped}, false)
 	c := b.spawn()
 	_, err := c.WaitStarted()
 	must(t, err)

@@ -61,6 +61,10 @@ func Dial(runDir string) (*Conn, error) {
 	}
 	path, done := shortPath(runDir, monitor.SocketFile)
 	defer done()
+	if len(path) > maxSunPath { // it was not shortened: there is no such directory
+		unix.Close(fd)
+		return nil, ErrNotRunning
+	}
 	err = retry(func() error { return unix.Connect(fd, &unix.SockaddrUnix{Name: path}) })
 	if err == nil {
 		return newConn(fd, 0)
