@@ -149,6 +149,10 @@ func (c *Container) clean(ctx context.Context, st *State) error {
 			return err
 		}
 		c.forgetRun(ctx)
+	} else if r, err := c.rt.OCI(); err == nil {
+		// The runtime directory need not be on a tmpfs. The process ids in it are
+		// somebody else's by now: nothing is killed.
+		_ = os.RemoveAll(filepath.Join(r.Root, c.ID))
 	}
 	if err := os.RemoveAll(c.RunDir()); err != nil {
 		return err
