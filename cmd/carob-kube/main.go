@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/carob-containers/carob/libpod/kube"
+	"github.com/carob-containers/carob/libpod/kube/generate"
 	"github.com/carob-containers/carob/libpod/kube/translate"
 )
 
@@ -41,6 +42,8 @@ func answer(req *kube.Request) (*kube.Reply, error) {
 	switch {
 	case req.Translate != nil:
 		reply.Plan, reply.Warnings, err = translate.Plan(req.Translate)
+	case req.Generate != nil:
+		reply.YAML, reply.Warnings, err = generate.YAML(req.Generate)
 	case req.Fetch != "":
 		reply.YAML, err = fetch(req.Fetch)
 	default:

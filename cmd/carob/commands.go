@@ -12,6 +12,7 @@ func commands() []command {
 		{"events", newEvents},
 		{"exec", newExec},
 		{"export", newExport},
+		{"generate", newGenerate},
 		{"healthcheck", newHealthcheck},
 		{"history", newHistory},
 		{"image", newImage},

@@ -30,6 +30,7 @@ func newKube(a *app) *cobra.Command {
 func kubeCommands() []command {
 	return []command{
 		{"down", newKubeDown},
+		{"generate", newKubeGenerate},
 		{"ls", newKubeLs},
 		{"play", newKubePlay},
 	}
@@ -39,6 +40,13 @@ func kubeCommands() []command {
 func newPlay(a *app) *cobra.Command {
 	return parent(a, "play", "Play containers, pods and volumes from a file (kube play)", []command{{"kube", func(a *app) *cobra.Command {
 		return renamed(newKubePlay(a), "play", "kube")
+	}}})
+}
+
+// newGenerate holds podman's older name of kube generate.
+func newGenerate(a *app) *cobra.Command {
+	return parent(a, "generate", "Write what is here for other programs (kube generate)", []command{{"kube", func(a *app) *cobra.Command {
+		return renamed(newKubeGenerate(a), "generate", "kube")
 	}}})
 }
 

@@ -170,10 +170,11 @@ type Generate struct {
 	Service    bool          `json:"service,omitempty"`
 	Replicas   int32         `json:"replicas,omitempty"`
 	PodmanOnly bool          `json:"podman_only,omitempty"`
-	NoTrunc    bool          `json:"no_trunc,omitempty"`
 	Version    string        `json:"version"` // of carob, for the heading
 	Pods       []GeneratePod `json:"pods,omitempty"`
 	Volumes    []spec.Volume `json:"volumes,omitempty"`
+	// Anonymous are the volumes that go with the containers, by name.
+	Anonymous map[string]spec.Volume `json:"anonymous,omitempty"`
 }
 
 // GeneratePod is a pod here. A container alone stands in one without Spec.
@@ -183,10 +184,9 @@ type GeneratePod struct {
 	Containers []GenerateContainer `json:"containers"`
 }
 
-// GenerateContainer is a container and what its image says already.
+// GenerateContainer is a container.
 type GenerateContainer struct {
-	Spec  spec.Container    `json:"spec"`
-	Image map[string]string `json:"image_env,omitempty"`
+	Spec spec.Container `json:"spec"`
 	// Binds tells what lies at the host's end of each bind mount: directory,
 	// file or "".
 	Binds map[string]string `json:"binds,omitempty"`

@@ -43,6 +43,8 @@ type KubeOrigin struct {
 	Name      string `json:"name"`
 	Namespace string `json:"namespace,omitempty"`
 	Replica   int    `json:"replica,omitempty"`
+	// FSGroup is the group of the pod's volumes.
+	FSGroup *uint32 `json:"fs_group,omitempty"`
 	// Play is the call that made it, so that a killed one can be undone.
 	Play string `json:"play,omitempty"`
 }

@@ -331,7 +331,7 @@ func (p *pod) setGroup() error {
 		return p.errorf(p.at("securityContext.fsGroup"), "%d is no group", *s.FSGroup)
 	}
 	gid := uint32(*s.FSGroup)
-	p.out.FSGroup = &gid
+	p.out.FSGroup, p.out.Spec.Kube.FSGroup = &gid, &gid
 	return nil
 }
 

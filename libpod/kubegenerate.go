@@ -1,0 +1,116 @@
+package libpod
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+
+	"github.com/carob-containers/carob/libpod/kube"
+	"github.com/carob-containers/carob/libpod/spec"
+	"github.com/carob-containers/carob/libpod/store"
+)
+
+// DescribeForKube gathers the pods, containers and volumes of the given names
+// for ask. Containers that are in no pod come into one together.
+func (rt *Runtime) DescribeForKube(ctx context.Context, names []string, ask *kube.Generate) error {
+	ask.Anonymous = map[string]spec.Volume{}
+	alone := kube.GeneratePod{}
+	for _, name := range names {
+		if err := rt.describe(ctx, name, ask, &alone); err != nil {
+			return err
+		}
+	}
+	if len(alone.Containers) > 0 {
+		ask.Pods = append([]kube.GeneratePod{alone}, ask.Pods...)
+	}
+	return nil
+}
+
+func (rt *Runtime) describe(ctx context.Context, name string, ask *kube.Generate, alone *kube.GeneratePod) error {
+	c, err := rt.Container(ctx, name)
+	if err == nil {
+		if c.Pod != "" {
+			return withHint(fmt.Errorf("cannot write container %s alone: it belongs to pod %s", c.Name, c.Pod[:12]), "carob kube generate "+c.Pod[:12])
+		}
+		described, err := rt.describeContainer(ctx, c, ask)
+		alone.Containers = append(alone.Containers, described)
+		return err
+	}
+	if !errors.Is(err, errNoContainer) {
+		return err
+	}
+	p, err := rt.Pod(ctx, name)
+	if err == nil {
+		return rt.describePod(ctx, p, ask)
+	}
+	if !errors.Is(err, errNoPod) {
+		return err
+	}
+	v, err := rt.db.Volume(ctx, name)
+	if errors.Is(err, store.ErrNotFound) {
+		return fmt.Errorf("cannot write %s: name or ID %q not found: there is no such container, pod or volume", name, name)
+	}
+	if err == nil {
+		ask.Volumes = append(ask.Volumes, *v)
+	}
+	return err
+}
+
+func (rt *Runtime) describePod(ctx context.Context, p *Pod, ask *kube.Generate) error {
+	out := kube.GeneratePod{Spec: p.Pod}
+	members, err := p.Members(ctx)
+	if err != nil {
+		return err
+	}
+	for _, c := range members {
+		if c.Infra {
+			out.Infra = c.Container
+			continue
+		}
+		described, err := rt.describeContainer(ctx, c, ask)
+		if err != nil {
+			return err
+		}
+		out.Containers = append(out.Containers, described)
+	}
+	if len(out.Containers) == 0 {
+		return fmt.Errorf("cannot write pod %s: it has no containers", p.Name)
+	}
+	ask.Pods = append(ask.Pods, out)
+	return nil
+}
+
+// describeContainer adds what only the host knows: what bind mounts show, and
+// the volumes that go with the container.
+func (rt *Runtime) describeContainer(ctx context.Context, c *Container, ask *kube.Generate) (kube.GenerateContainer, error) {
+	out := kube.GenerateContainer{Spec: *c.Container, Binds: map[string]string{}}
+	for _, m := range c.Mounts.List {
+		switch {
+		case m.Type == spec.MountBind:
+			out.Binds[m.Source] = kindOfFile(m.Source)
+		case m.Type == spec.MountVolume && m.Anonymous:
+			v, err := rt.db.Volume(ctx, m.Source)
+			if err != nil {
+				return out, err
+			}
+			ask.Anonymous[m.Source] = *v
+		}
+	}
+	return out, nil
+}
+
+// kindOfFile is "" for what is not there.
+func kindOfFile(path string) string {
+	st, err := os.Stat(path)
+	switch {
+	case err != nil:
+		return ""
+	case st.IsDir():
+		return "directory"
+	case st.Mode()&fs.ModeSocket != 0:
+		return "socket"
+	}
+	return "file"
+}
