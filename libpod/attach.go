@@ -95,6 +95,9 @@ func Attach(ctx context.Context, conn *client.Conn, o *AttachOptions) (*Attached
 // Attach joins a container that was started before, with the output it has
 // kept since the last client detached.
 func (c *Container) Attach(ctx context.Context, o *AttachOptions) (*Attached, error) {
+	if err := c.refuseInfra("attach to"); err != nil {
+		return nil, err
+	}
 	st, err := c.Repair(ctx)
 	if err != nil {
 		return nil, err

@@ -98,6 +98,9 @@ func (p Place) with(ctx context.Context, f func(*filetree.Tree) error) error {
 	if p.Container == nil {
 		return withPath("/", f)
 	}
+	if err := p.Container.refuseInfra("copy files of"); err != nil {
+		return err
+	}
 	return p.Container.withTree(ctx, f)
 }
 

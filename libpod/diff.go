@@ -54,6 +54,9 @@ func (rt *Runtime) layer(ctx context.Context, images *image.Store, name string) 
 		}
 		return img.TopLayer, nil, nil
 	}
+	if err == nil {
+		err = ctr.refuseInfra("compare")
+	}
 	if err != nil {
 		return "", nil, err
 	}
@@ -91,6 +94,9 @@ func (c *Container) withoutMountPoints(changes []archive.Change) []archive.Chang
 
 // Export writes the container's files, without its volumes, as a tar.
 func (c *Container) Export(ctx context.Context, w io.Writer) error {
+	if err := c.refuseInfra("export"); err != nil {
+		return err
+	}
 	o := filetree.PackOptions{OneFileSystem: true}
 	if m := c.Isolation.Mapping; m != nil {
 		o.IDs = func(uid, gid int) (int, int) { return toInside(m.UIDs, uid), toInside(m.GIDs, gid) }

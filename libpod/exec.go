@@ -61,6 +61,9 @@ func (e *execError) Is(target error) bool { return target == ErrExec }
 // The runtime is a child of ours, for as long as the process runs, and nobody
 // keeps a book on it: of a killed carob nothing remains but the process.
 func (c *Container) Exec(ctx context.Context, o *ExecOptions) (*Executed, error) {
+	if err := c.refuseInfra("run a command in"); err != nil {
+		return nil, err
+	}
 	st, err := c.State()
 	if err != nil {
 		return nil, err

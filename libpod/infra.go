@@ -489,3 +489,13 @@ func (c *Container) netInUse(ctx context.Context) (bool, error) {
 	other, _, err := c.survivor(ctx)
 	return other != nil && other.Network.Mode == "container:"+c.ID, err
 }
+
+// refuseInfra is for what needs a root file system or a program of the
+// container's own.
+func (c *Container) refuseInfra(verb string) error {
+	if !c.Infra {
+		return nil
+	}
+	return withHint(fmt.Errorf("cannot %s container %s: it is the infra container of pod %s, which holds namespaces and has no files and no program",
+		verb, c.Name, c.Pod[:12]), "use one of the pod's other containers: carob ps --filter pod="+c.Pod[:12])
+}

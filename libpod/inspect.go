@@ -121,7 +121,7 @@ func (i *inspector) hostname() string {
 
 func (i *inspector) general() {
 	c, o := i.c, i.out
-	o.ID, o.Created, o.Name, o.Pod = c.ID, c.Created.UTC(), c.Name, c.Pod
+	o.ID, o.Created, o.Name, o.Pod, o.IsInfra = c.ID, c.Created.UTC(), c.Name, c.Pod, c.Infra
 	o.Image, o.ImageName = c.ImageID, c.ImageName
 	if c.Rootfs != nil {
 		o.Rootfs = c.Rootfs.Path

@@ -46,7 +46,7 @@ type Sizes struct {
 
 // Sizes measures the container's files: slow for large ones.
 func (c *Container) Sizes() (Sizes, error) {
-	if c.Rootfs != nil {
+	if c.Rootfs != nil || c.Infra {
 		return Sizes{}, nil
 	}
 	images, err := c.rt.Images()

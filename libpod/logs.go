@@ -30,6 +30,9 @@ type LogRecord struct {
 // there; they are valid until it returns. Following ends with the container
 // (not between two runs of its restart policy) or with ctx.
 func (c *Container) Logs(ctx context.Context, o LogOptions, take func([]LogRecord) error) error {
+	if c.Infra {
+		return nil // says nothing
+	}
 	parse := parseK8sRecord
 	switch driver := c.logDriver(); driver {
 	case "k8s-file":

@@ -24,6 +24,9 @@ var ErrNotMounted = errors.New("it is not mounted")
 // two overlays with one upper directory would damage each other. For the same
 // reason Start, in a copy of our namespace, uses a mount it finds.
 func (c *Container) Mount(ctx context.Context) (string, error) {
+	if err := c.refuseInfra("mount"); err != nil {
+		return "", err
+	}
 	if c.Rootfs != nil && !c.Rootfs.Overlay {
 		return c.Rootfs.Path, nil
 	}
@@ -155,6 +158,9 @@ func cloneInside(pid int, path string) (int, error) {
 
 // MountPoint is where Mount shows the container, "" when it does not.
 func (c *Container) MountPoint() (string, error) {
+	if c.Infra {
+		return "", nil // has nothing to mount
+	}
 	path, err := c.mountPath()
 	if err != nil || path == "" {
 		return "", err

@@ -58,8 +58,13 @@ func (rt *Runtime) PruneContainers(ctx context.Context, filters []string) ([]Pru
 	return done, nil
 }
 
-// PrunePods removes the pods that do not run and returns their IDs.
-func (rt *Runtime) PrunePods(ctx context.Context) ([]string, error) {
+// PrunePods removes the pods that do not run and for which the filters hold,
+// and returns their IDs.
+func (rt *Runtime) PrunePods(ctx context.Context, filters []string) ([]string, error) {
+	wanted, err := ParsePodFilters(filters)
+	if err != nil {
+		return nil, err
+	}
 	all, err := rt.Pods(ctx)
 	if err != nil {
 		return nil, err
@@ -70,7 +75,7 @@ func (rt *Runtime) PrunePods(ctx context.Context) ([]string, error) {
 		if err != nil {
 			return gone, err
 		}
-		if st.Status != PodCreated && st.Status != PodExited || st.Status == PodCreated && len(st.Members) > 1 {
+		if st.Status != PodCreated && st.Status != PodExited || st.Status == PodCreated && len(st.Members) > 1 || !wanted.Match(p, st) {
 			continue
 		}
 		err = p.Remove(ctx, RemoveOptions{Volumes: true})

@@ -48,7 +48,7 @@ func (c *Container) Rename(ctx context.Context, name string) error {
 
 // renameLayer keeps what other programs see of the container in step.
 func (c *Container) renameLayer(name string) error {
-	if c.Rootfs != nil {
+	if !c.hasLayer() {
 		return nil
 	}
 	images, err := c.rt.Images()

@@ -40,8 +40,12 @@ func (rt *Runtime) Reset(ctx context.Context) error {
 	return rt.forget()
 }
 
-// removeAll removes all containers, side by side, for stopping mostly waits.
+// removeAll removes all pods and containers, side by side, for stopping
+// mostly waits.
 func (rt *Runtime) removeAll(ctx context.Context) error {
+	if err := rt.removePods(ctx); err != nil {
+		return err
+	}
 	list, err := rt.Containers(ctx)
 	if err != nil {
 		return err
@@ -59,6 +63,21 @@ func (rt *Runtime) removeAll(ctx context.Context) error {
 	}
 	all.Wait()
 	return errors.Join(errs...)
+}
+
+func (rt *Runtime) removePods(ctx context.Context) error {
+	pods, err := rt.Pods(ctx)
+	if err != nil {
+		return err
+	}
+	zero := uint(0)
+	for _, p := range pods {
+		err := p.Remove(ctx, RemoveOptions{Force: true, Volumes: true, Depend: true, Timeout: &zero})
+		if err != nil && !errors.Is(err, errNoPod) {
+			return err
+		}
+	}
+	return nil
 }
 
 // forget removes carob's own state and what the image store leaves of itself.

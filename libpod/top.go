@@ -47,6 +47,9 @@ func procNamespace(pid int, kind string) string {
 
 // PS runs the container's own ps with args and returns what it prints.
 func (c *Container) PS(ctx context.Context, args []string) ([]byte, error) {
+	if err := c.refuseInfra("run ps in"); err != nil {
+		return nil, err
+	}
 	st, err := c.State()
 	if err != nil {
 		return nil, err

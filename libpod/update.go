@@ -26,6 +26,9 @@ type UpdateOptions struct {
 // Update changes limits, the restart policy and health checks, for now, if the
 // container runs, and for later.
 func (c *Container) Update(ctx context.Context, o UpdateOptions) error {
+	if err := c.refuseInfra("update"); err != nil {
+		return err
+	}
 	lock, err := c.Lock(ctx)
 	if err != nil {
 		return err

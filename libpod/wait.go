@@ -94,6 +94,9 @@ func (c *Container) Restart(ctx context.Context, timeout *uint) error {
 
 // Init lets the OCI runtime make the container without running its process.
 func (c *Container) Init(ctx context.Context) error {
+	if err := c.refuseInfra("initialize"); err != nil {
+		return err
+	}
 	conn, err := c.Start(ctx, StartOptions{InitOnly: true})
 	if err != nil {
 		return err
@@ -112,6 +115,9 @@ func (c *Container) Unpause(ctx context.Context) error {
 }
 
 func (c *Container) freeze(ctx context.Context, verb, from string) error {
+	if err := c.refuseInfra(verb); err != nil {
+		return err
+	}
 	lock, err := c.Lock(ctx)
 	if err != nil {
 		return err

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -20,8 +21,8 @@ type inspectOptions struct {
 func newInspect(a *app) *cobra.Command {
 	o := &inspectOptions{}
 	cmd := &cobra.Command{
-		Use:   "inspect [options] CONTAINER|IMAGE [...]",
-		Short: "Show all that is known of containers and images",
+		Use:   "inspect [options] CONTAINER|IMAGE|POD [...]",
+		Short: "Show all that is known of containers, images and pods",
 		Args:  o.args,
 		RunE:  func(cmd *cobra.Command, args []string) error { return runInspect(cmd.Context(), a, o, args) },
 
@@ -31,7 +32,7 @@ func newInspect(a *app) *cobra.Command {
 	f.StringVarP(&o.format, "format", "f", "", "json or a Go template")
 	f.BoolVarP(&o.latest, "latest", "l", false, "the container that was made last")
 	f.BoolVarP(&o.size, "size", "s", false, "measure the files of containers too")
-	f.StringVarP(&o.kind, "type", "t", "all", "container, image or all")
+	f.StringVarP(&o.kind, "type", "t", "all", "container, image, pod or all")
 	return cmd
 }
 
@@ -47,8 +48,8 @@ func newContainerInspect(a *app) *cobra.Command {
 
 func (o *inspectOptions) args(cmd *cobra.Command, args []string) error {
 	switch {
-	case o.kind != "all" && o.kind != "container" && o.kind != "image":
-		return usage(cmd, fmt.Errorf("invalid --type %q: it is none of all, container, image", o.kind))
+	case !slices.Contains([]string{"all", "container", "image", "pod"}, o.kind):
+		return usage(cmd, fmt.Errorf("invalid --type %q: it is none of all, container, image, pod", o.kind))
 	case o.latest && o.kind == "image":
 		return usage(cmd, errors.New("--latest is about containers, not images"))
 	case o.latest && len(args) > 0:
@@ -74,11 +75,7 @@ func runInspect(ctx context.Context, a *app, o *inspectOptions, args []string) e
 		}
 	}
 	if o.latest {
-		list, err := (&selection{latest: true}).find(ctx, rt, nil)
-		if err != nil {
-			return err
-		}
-		add(inspectContainer(ctx, list[0].Container, o.size))
+		add(o.latestObject(ctx, rt))
 	}
 	for _, name := range args {
 		add(o.object(ctx, a, rt, name))
@@ -92,8 +89,34 @@ func runInspect(ctx context.Context, a *app, o *inspectOptions, args []string) e
 	return a.lastOf(failed)
 }
 
-// object finds what name means: a container, else an image.
+func (o *inspectOptions) latestObject(ctx context.Context, rt *libpod.Runtime) (any, error) {
+	if o.kind == "pod" {
+		list, err := (&podSelection{latest: true}).find(ctx, rt, nil)
+		if err != nil {
+			return nil, err
+		}
+		return list[0].Inspect(ctx)
+	}
+	list, err := (&selection{latest: true}).find(ctx, rt, nil)
+	if err != nil {
+		return nil, err
+	}
+	return inspectContainer(ctx, list[0].Container, o.size)
+}
+
+func inspectPod(ctx context.Context, rt *libpod.Runtime, name string) (any, error) {
+	p, err := rt.Pod(ctx, name)
+	if err != nil {
+		return nil, err
+	}
+	return p.Inspect(ctx)
+}
+
+// object finds what name means: a container, else an image, else a pod.
 func (o *inspectOptions) object(ctx context.Context, a *app, rt *libpod.Runtime, name string) (any, error) {
+	if o.kind == "pod" {
+		return inspectPod(ctx, rt, name)
+	}
 	if o.kind != "image" {
 		c, err := rt.Container(ctx, name)
 		var none *libpod.NoContainerError
@@ -111,6 +134,13 @@ func (o *inspectOptions) object(ctx context.Context, a *app, rt *libpod.Runtime,
 		return nil, err
 	}
 	data, err := inspectImage(images, name)
+	if err != nil && isNoImage(err) && o.kind == "all" {
+		pod, podErr := inspectPod(ctx, rt, name)
+		var none *libpod.NoPodError
+		if !errors.As(podErr, &none) {
+			return pod, podErr
+		}
+	}
 	if err != nil && isNoImage(err) {
 		what := map[string]string{"all": "object", "image": "image"}[o.kind]
 		return nil, fmt.Errorf("cannot inspect %s: no such %s: %q", name, what, name)

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"github.com/carob-containers/carob/libpod"
 	"github.com/carob-containers/carob/pkg/report"
@@ -37,6 +38,11 @@ carob logs --since 10m --timestamps web db`,
 	f := cmd.Flags()
 	f.SetInterspersed(true)
 	o.addFlags(f, "latest")
+	o.addOwnFlags(f)
+	return cmd
+}
+
+func (o *logsOptions) addOwnFlags(f *pflag.FlagSet) {
 	f.BoolVar(&o.color, "color", false, "a colour for each container")
 	f.BoolVarP(&o.Follow, "follow", "f", false, "go on until the container ends")
 	f.BoolVarP(&o.names, "names", "n", false, "the container's name before every line")
@@ -44,7 +50,6 @@ carob logs --since 10m --timestamps web db`,
 	f.IntVar(&o.Tail, "tail", -1, "only so many lines at the end")
 	f.BoolVarP(&o.timestamps, "timestamps", "t", false, "the time before every line")
 	f.Var(one(&o.Until, "time", parseFuture), "until", "only what is written before a time, or until DURATION from now")
-	return cmd
 }
 
 func parseTime(s string) (time.Time, error) { return libpod.ParseTime(s, time.Now()) }
@@ -58,8 +63,12 @@ func runLogs(ctx context.Context, a *app, o *logsOptions, args []string) error {
 	if err != nil {
 		return err
 	}
+	return a.printLogs(ctx, o, list)
+}
+
+func (a *app) printLogs(ctx context.Context, o *logsOptions, list []chosen) error {
 	p := &logPrinter{o: o, out: a.out, err: a.err, many: len(list) > 1}
-	err = p.printAll(ctx, list)
+	err := p.printAll(ctx, list)
 	switch {
 	case errors.Is(err, syscall.EPIPE):
 		return &exitError{code: 128 + int(syscall.SIGPIPE)}

@@ -21,17 +21,21 @@ func newPod(a *app) *cobra.Command {
 
 func podCommands() []command {
 	return []command{
+		{"clone", newPodClone},
 		{"create", newPodCreate},
 		{"exists", newPodExists},
 		{"inspect", newPodInspect},
 		{"kill", newPodKill},
+		{"logs", newPodLogs},
 		{"pause", newPodPause},
 		{"prune", newPodPrune},
 		{"ps", newPodPs},
 		{"restart", newPodRestart},
 		{"rm", newPodRm},
 		{"start", newPodStart},
+		{"stats", newPodStats},
 		{"stop", newPodStop},
+		{"top", newPodTop},
 		{"unpause", newPodUnpause},
 	}
 }

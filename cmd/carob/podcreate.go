@@ -41,39 +41,46 @@ carob run -d --pod web nginx`,
 	f.SetNormalizeFunc(otherNames)
 	o.addFlags(f)
 	addSharedNetworkFlags(f, &o.infra)
-	addUserNamespaceFlags(f, &o.infra.c.Isolation)
-	addResourceFlags(f, &o.pod.Resources)
-	addRefused(f, "command of the infra container", "the infra container of carob runs no command: it only holds namespaces", "infra-command")
-	addRefused(f, "image of the infra container", "the infra container of carob needs no image", "infra-image")
 	return cmd
 }
 
+// addFlags are those of pod create alone.
 func (o *podCreateOptions) addFlags(f *pflag.FlagSet) {
+	p, infra := &o.pod, &o.infra.c
+	o.addCloneFlags(f)
+	f.BoolVar(&o.withInfra, "infra", true, "make an infra container, which holds what the pod's containers share")
+	f.StringVar(&o.share, "share", "ipc,net,uts", "namespaces to share: of cgroup, ipc, net, pid, uts; none; with + in front, beside the default ones")
+	f.BoolVar(&o.shareParent, "share-parent", true, "put the containers into the pod's control group")
+	f.StringVar(&p.ExitPolicy, "exit-policy", "", "what becomes of the pod when its last container has ended: continue (default) or stop")
+	f.Var(one(&p.Restart, "policy", spec.ParseRestart), "restart", "restart policy of containers that have none of their own")
+	f.StringVar(&p.IDFile, "pod-id-file", "", "file to write the pod's ID to")
+	f.BoolVar(&o.replace, "replace", false, "remove a pod of the same name first")
+	f.BoolVar(&infra.Mounts.NoHosts, "no-hosts", false, "leave the images' /etc/hosts alone")
+}
+
+// addCloneFlags are those of pod clone, too.
+func (o *podCreateOptions) addCloneFlags(f *pflag.FlagSet) {
 	p, infra := &o.pod, &o.infra.c
 	f.StringVarP(&p.Name, "name", "n", "", "name of the pod")
 	f.StringVar(&infra.Name, "infra-name", "", "name of the infra container")
 	f.StringVar(&infra.MonitorPIDFile, "infra-conmon-pidfile", "", "file to write the process ID of the infra container to")
-	f.BoolVar(&o.withInfra, "infra", true, "make an infra container, which holds what the pod's containers share")
-	f.StringVar(&o.share, "share", "ipc,net,uts", "namespaces to share: of cgroup, ipc, net, pid, uts; none; with + in front, beside the default ones")
-	f.BoolVar(&o.shareParent, "share-parent", true, "put the containers into the pod's control group")
 	f.StringVar(&p.Hostname, "hostname", "", "host name of the pod (default: its name)")
-	f.StringVar(&p.ExitPolicy, "exit-policy", spec.ExitPolicyContinue, "what becomes of the pod when its last container has ended: continue or stop")
-	f.Var(one(&p.Restart, "policy", spec.ParseRestart), "restart", "restart policy of containers that have none of their own")
 	f.StringArrayVarP(&o.infra.labels, "label", "l", nil, "label, KEY[=VALUE]")
 	f.StringSliceVar(&o.infra.labelFiles, "label-file", nil, "file with labels, one per line")
-	f.StringVar(&p.IDFile, "pod-id-file", "", "file to write the pod's ID to")
-	f.BoolVar(&o.replace, "replace", false, "remove a pod of the same name first")
 	f.VarP(each(&p.Volumes, "volume", spec.ParseVolume), "volume", "v", "mount [[SOURCE:]DESTINATION[:OPTIONS]] in all containers")
 	f.StringArrayVar(&p.VolumesFrom, "volumes-from", nil, "mount what another container has mounted in all containers: CONTAINER[:OPTIONS]")
 	f.Var(commaEach(&p.Devices, "device", parseDevice), "device", "device of the host for all containers: HOST[:CONTAINER][:PERMISSIONS]")
 	f.Var(&flagValue{kind: "option", set: func(w string) error { return setSecurityOption(&p.Security, w) }}, "security-opt",
 		"security option of all containers, see carob-run(1)")
 	f.StringVar(&infra.Mounts.ShmSize, "shm-size", "", "size of /dev/shm, NUMBER[b|k|m|g] (default 64m)")
-	f.BoolVar(&infra.Mounts.NoHosts, "no-hosts", false, "leave the images' /etc/hosts alone")
 	f.StringVar(&infra.Isolation.PID, "pid", "", "PID namespace, when it is shared: private, host, ns:PATH")
 	f.StringVar(&infra.Isolation.UTS, "uts", "", "UTS namespace, when it is shared: private, host")
 	f.Var(pairs(&infra.Resources.Sysctl, true), "sysctl", "kernel parameter of the pod's namespaces, NAME=VALUE")
 	f.StringVar(&p.Resources.CgroupParent, "cgroup-parent", "", "cgroup to make the pod's under")
+	addUserNamespaceFlags(f, &infra.Isolation)
+	addResourceFlags(f, &p.Resources)
+	addRefused(f, "command of the infra container", "the infra container of carob runs no command: it only holds namespaces", "infra-command")
+	addRefused(f, "image of the infra container", "the infra container of carob needs no image", "infra-image")
 }
 
 func runPodCreate(ctx context.Context, a *app, o *podCreateOptions, args []string) error {
@@ -114,6 +121,15 @@ func createPod(ctx context.Context, rt *libpod.Runtime, p *spec.Pod, opts libpod
 
 // complete turns flags and argument into the pod and its infra container.
 func (o *podCreateOptions) complete(caller *callerFacts, args []string) error {
+	if err := o.setShare(); err != nil {
+		return err
+	}
+	o.pod.NoShareParent = !o.shareParent
+	return o.completeAs(caller, args)
+}
+
+// completeAs is complete where it is known what is shared.
+func (o *podCreateOptions) completeAs(caller *callerFacts, args []string) error {
 	p, infra := &o.pod, &o.infra
 	p.CreateCommand = caller.argv
 	if len(args) > 0 {
@@ -122,16 +138,12 @@ func (o *podCreateOptions) complete(caller *callerFacts, args []string) error {
 		}
 		p.Name = args[0]
 	}
-	if err := o.setShare(); err != nil {
-		return err
-	}
 	for _, step := range []func(*callerFacts) error{infra.setLabels, infra.setNetworks, infra.setUserNamespace} {
 		if err := step(caller); err != nil {
 			return err
 		}
 	}
 	p.Labels = infra.c.Labels
-	p.NoShareParent = !o.shareParent
 	if n := infra.c.Network.Networks; len(n) > 0 {
 		return fmt.Errorf("cannot use network %q: named and bridge networks come in a later version of carob", n[0].Name)
 	}

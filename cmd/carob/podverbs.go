@@ -115,7 +115,7 @@ func runPodPrune(ctx context.Context, a *app, force bool) error {
 			return err
 		}
 	}
-	gone, err := rt.PrunePods(ctx)
+	gone, err := rt.PrunePods(ctx, nil)
 	for _, id := range gone {
 		fmt.Fprintln(a.out, id)
 	}

@@ -64,7 +64,7 @@ func (o *systemPruneOptions) warning() string {
 	if o.external {
 		return "WARNING! This command removes all containers of other programs from the storage."
 	}
-	lines := []string{"WARNING! This command removes:", "\t- all stopped containers"}
+	lines := []string{"WARNING! This command removes:", "\t- all pods of which nothing runs", "\t- all stopped containers"}
 	if o.volumes {
 		lines = append(lines, "\t- all volumes not used by at least one container")
 	}
@@ -85,6 +85,11 @@ type pruner struct {
 }
 
 func (p *pruner) run(ctx context.Context) error {
+	pods, err := p.rt.PrunePods(ctx, p.o.filters)
+	p.list("Deleted Pods", pods)
+	if err != nil {
+		return err
+	}
 	containers, err := p.rt.PruneContainers(ctx, p.o.filters)
 	ids := make([]string, len(containers))
 	for i, c := range containers {
