@@ -132,14 +132,13 @@ func TestKilledPullOfRun(t *testing.T) {
 	for delay := 5 * time.Millisecond; delay < 300*time.Millisecond; delay = delay * 3 / 2 {
 		for _, child := range []bool{true, false} {
 			s.killPullOfRun(argv, delay, child)
-			s.inspectStorage(fmt.Sprintf("run killed (its helper: %t) after %s of pulling", child, delay))
+			s.inspect(fmt.Sprintf("run killed (its helper: %t) after %s of pulling", child, delay))
 			if t.Failed() {
 				return
 			}
 			s.must("rmi", "-f", "-i", "localhost/big")
 		}
 	}
-	s.inspect("pulls of run killed")
 }
 
 // killPullOfRun kills run or its child carob-image once that has run so long.
