@@ -317,11 +317,6 @@ func (o *containerOptions) checkSources() error {
 			return fmt.Errorf("cannot mount %s at %s: %w", m.Source, m.Destination, errors.Unwrap(err))
 		}
 	}
-	if h := o.c.Health; h != nil && filepath.IsAbs(h.LogDestination) {
-		if info, err := os.Stat(h.LogDestination); err != nil || !info.IsDir() {
-			return fmt.Errorf("cannot keep health check results in %s: there is no such directory", h.LogDestination)
-		}
-	}
 	for _, d := range o.c.Mounts.Devices {
 		host, _, _ := strings.Cut(d, ":")
 		if _, err := os.Stat(host); err != nil {

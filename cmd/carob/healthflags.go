@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"os"
 	"path/filepath"
 
 	"github.com/spf13/pflag"
@@ -48,6 +49,9 @@ func (o *healthFlags) asked(f *pflag.FlagSet) (health, startup *spec.Health, err
 	if d := o.health.LogDestination; d != "" && d != "local" && d != "events_logger" {
 		if o.health.LogDestination, err = filepath.Abs(d); err != nil {
 			return nil, nil, fmt.Errorf("cannot tell what %s stands for: %w", d, err)
+		}
+		if info, err := os.Stat(o.health.LogDestination); err != nil || !info.IsDir() {
+			return nil, nil, fmt.Errorf("cannot keep health check results in %s: there is no such directory", o.health.LogDestination)
 		}
 	}
 	if anyChanged(f, regularFlags()) {
