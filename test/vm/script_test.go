@@ -129,7 +129,9 @@ func (a *account) leaks(p *rig.Place) (leaks []string) {
 
 // running lists processes of containers, and units of systemd that hold any.
 func (a *account) running(p *rig.Place, keeper int) (left []string, err error) {
-	found, err := rig.Processes(p.Storage())
+	// A monitor is told its directory, and a container has files of it mounted;
+	// the storage itself is in the mount tables of services, too.
+	found, err := rig.Processes(filepath.Join(p.Storage(), "carob"))
 	if err != nil {
 		return nil, err
 	}
