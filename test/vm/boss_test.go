@@ -50,6 +50,7 @@ func boss() error {
 	if err := os.WriteFile(phaseFile, append(done, '.'), 0o600); err != nil {
 		return err
 	}
+	fmt.Println(wordReboot)
 	if err := exec.Command("systemctl", "reboot").Run(); err != nil {
 		return err
 	}
