@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -153,15 +154,38 @@ func MakeRoom(own string) error {
 	if err := os.Mkdir(below, 0o755); err != nil && !errors.Is(err, os.ErrExist) {
 		return fmt.Errorf("cannot divide the cgroup %s: %w", own, err)
 	}
-	for _, pid := range words(filepath.Join(dir, "cgroup.procs")) {
-		err := os.WriteFile(filepath.Join(below, "cgroup.procs"), []byte(pid), 0)
-		if err != nil && !errors.Is(err, unix.ESRCH) { // that one has ended
+	// What a process forks while it is moved may stay behind: then once more.
+	for try := 1; ; try++ {
+		if err := moveAll(dir, below); err != nil {
 			return fmt.Errorf("cannot divide the cgroup %s: %w", own, err)
 		}
+		err := handOn(dir, controllers)
+		if err == nil {
+			return nil
+		}
+		if !errors.Is(err, unix.EBUSY) || try == roomTries {
+			return fmt.Errorf("cannot hand cgroup controllers on to containers in %s: %w", own, err)
+		}
+		time.Sleep(time.Duration(try) * time.Millisecond)
 	}
+}
+
+const roomTries = 20
+
+func moveAll(from, to string) error {
+	for _, pid := range words(filepath.Join(from, "cgroup.procs")) {
+		err := os.WriteFile(filepath.Join(to, "cgroup.procs"), []byte(pid), 0)
+		if err != nil && !errors.Is(err, unix.ESRCH) { // that one has ended
+			return err
+		}
+	}
+	return nil
+}
+
+func handOn(dir string, controllers []string) error {
 	for _, name := range controllers {
 		if err := os.WriteFile(filepath.Join(dir, "cgroup.subtree_control"), []byte("+"+name), 0); err != nil {
-			return fmt.Errorf("cannot hand the cgroup controller %s on to containers in %s: %w", name, own, err)
+			return err
 		}
 	}
 	return nil
