@@ -212,6 +212,43 @@ func (s *infraStart) network(ctx context.Context) (*network, error) {
 	return s.c.rt.helpNetwork(ctx, s.c.Container, ns)
 }
 
+// mendNetwork gives the network of a running pod another helper, if that was
+// killed.
+func (p *Pod) mendNetwork(ctx context.Context) error {
+	c, err := p.rt.Container(ctx, p.Infra)
+	if err != nil {
+		return err
+	}
+	lock, err := c.Lock(ctx)
+	if err != nil {
+		return err
+	}
+	defer lock.Release()
+	st, err := c.State()
+	kind, _, err2 := networkKind(c.Network.Mode)
+	if err = errors.Join(err, err2); err != nil || !st.Running() || kind != netPasta && kind != netSlirp {
+		return err
+	}
+	if netns.Running(filepath.Join(c.RunDir(), monitor.PastaPID)) {
+		return nil
+	}
+	ns, err := os.Open(procNamespace(st.PID, "net"))
+	if err != nil {
+		return fmt.Errorf("cannot mend the network of pod %s: %w", p.Name, err)
+	}
+	leaveSession()
+	n, err := p.rt.helpNetwork(ctx, c.Container, ns)
+	if err != nil {
+		return err
+	}
+	defer n.abort()
+	if err := n.wait(); err != nil {
+		return err
+	}
+	n.handOver()
+	return nil
+}
+
 func (s *infraStart) openNamespace(file string) (*os.File, error) {
 	f, err := os.Open("/proc/" + strconv.Itoa(s.pid) + "/ns/" + file)
 	if err != nil {

@@ -39,6 +39,9 @@ func (p *Pod) start(ctx context.Context) error {
 		if err := p.rt.ensureRunning(ctx, p.Infra); err != nil {
 			return err
 		}
+		if err := p.mendNetwork(ctx); err != nil {
+			return err
+		}
 	}
 	regular := slices.DeleteFunc(slices.Clone(all), func(c *Container) bool { return c.Infra || c.InitType != "" })
 	if !anyLive(regular) {

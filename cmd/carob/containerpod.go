@@ -45,6 +45,9 @@ func (o *containerOptions) inPod(ctx context.Context, rt *libpod.Runtime, create
 	if !isNew {
 		return create()
 	}
+	if name == "" {
+		return nil, errors.New("cannot create pod: --pod new: must be followed by a name")
+	}
 	infra := &spec.Container{}
 	infra.Network, o.c.Network = o.c.Network, spec.Network{}
 	infra.Isolation.Hostname, o.c.Isolation.Hostname = o.c.Isolation.Hostname, ""

@@ -125,6 +125,9 @@ func (o *podCreateOptions) complete(caller *callerFacts, args []string) error {
 		return err
 	}
 	o.pod.NoShareParent = !o.shareParent
+	if o.pod.ExitPolicy == "" {
+		o.pod.ExitPolicy = caller.conf.Engine.PodExitPolicy
+	}
 	return o.completeAs(caller, args)
 }
 

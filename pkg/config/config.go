@@ -89,6 +89,7 @@ type Engine struct {
 	HooksDir              List            `toml:"hooks_dir"`
 	ImageCopyTmpDir       string          `toml:"image_copy_tmp_dir"`
 	ImageDefaultFormat    string          `toml:"image_default_format"`
+	PodExitPolicy         string          `toml:"pod_exit_policy"`
 	ImageDefaultTransport string          `toml:"image_default_transport"`
 	ImageParallelCopies   *uint           `toml:"image_parallel_copies"`
 	ImageVolumeMode       string          `toml:"image_volume_mode"`

@@ -59,7 +59,6 @@ func Unused() map[string]string {
 		"engine.namespace":                            "carob has one namespace: use --root for another",
 		"engine.num_locks":                            locks,
 		"engine.platform_to_oci_runtime":              "--runtime names it",
-		"engine.pod_exit_policy":                      "pods come in a later version of carob",
 		"engine.remote":                               remote,
 		"engine.remote_uri":                           remote,
 		"engine.remote_identity":                      remote,

@@ -158,10 +158,21 @@ func Running(pidFile string) bool {
 
 // isHelper tells whether pid is a helper's; false too for one that has ended.
 func isHelper(pid int) bool {
-	comm, _ := os.ReadFile(filepath.Join("/proc", strconv.Itoa(pid), "comm"))
+	stat, _ := os.ReadFile(filepath.Join("/proc", strconv.Itoa(pid), "stat")) // PID (COMM) STATE ..., proc(5)
+	_, tail, _ := strings.Cut(string(stat), "(")
+	comm, rest, _ := strings.Cut(tail, ") ")
+	const exiting = 0x4 // PF_EXITING; a helper killed takes a while to end
+	if f := strings.Fields(rest); len(f) < 7 || f[0] == "Z" || flagged(f[6], exiting) {
+		return false
+	}
 	return slices.ContainsFunc([]string{"pasta", "passt", Slirp}, func(name string) bool {
-		return strings.HasPrefix(string(comm), name)
+		return strings.HasPrefix(comm, name)
 	})
+}
+
+func flagged(word string, flag uint64) bool {
+	n, err := strconv.ParseUint(word, 10, 64)
+	return err == nil && n&flag != 0
 }
 
 // killStray ends a helper that nobody has written down.
