@@ -101,7 +101,7 @@ func (s *site) inspectKube(when string) {
 	if got := strings.Fields(s.must("pod", "ps", "--format", "{{.Name}} {{.Status}}")); len(got) != 4 || got[1] != "Running" || got[3] != "Running" {
 		s.t.Errorf("%s: played again: %v", when, got)
 	}
-	if got := s.must("exec", "one-c", "cat", "/p/file"); got != kept {
+	if got := s.must("exec", "one-c", "cat", "/p/file"); strings.TrimSpace(got) != kept {
 		s.t.Errorf("%s: the volume's file holds %q", when, got)
 	}
 	s.must("kube", "down", file)
