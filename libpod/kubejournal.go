@@ -158,8 +158,43 @@ func (rt *Runtime) unmakePod(ctx context.Context, name, play string) error {
 	if err != nil {
 		return err
 	}
+	// What was being made when the play was killed is no member yet.
+	half, err := rt.db.Members(ctx, p.ID)
+	if err != nil {
+		return err
+	}
+	for _, c := range half {
+		if half := (&Container{Container: c, rt: rt}); !c.Infra && half.halfMade() {
+			half.sweep(ctx)
+		}
+	}
 	zero := uint(0)
 	return p.Remove(ctx, RemoveOptions{Force: true, Volumes: true, Timeout: &zero})
+}
+
+// labelPlay names, on a volume that is a pod's own, the play that has made it.
+const labelPlay = "io.carob.kube.play"
+
+// sweepPodVolumes removes the volumes of pods that are gone: a removal that
+// was killed has left them.
+func (rt *Runtime) sweepPodVolumes(ctx context.Context) error {
+	volumes, err := rt.db.Volumes(ctx)
+	if err != nil {
+		return err
+	}
+	for _, v := range volumes {
+		play := v.Labels[labelPlay]
+		if !v.Anonymous || play == "" {
+			continue
+		}
+		if _, err := os.Lstat(rt.dirs.KubeJournal(play)); err == nil {
+			continue // it is being made
+		}
+		if err := rt.removeAnonymous(ctx, []string{v.Name}); err != nil { // unless it is in use
+			return err
+		}
+	}
+	return nil
 }
 
 // UndoKilledPlays removes what plays have made that were killed before they

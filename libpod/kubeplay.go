@@ -359,7 +359,7 @@ func (rt *Runtime) DownKube(ctx context.Context, plan *kube.Plan, force bool) (*
 		return out, err
 	}
 	out.Removed = out.Stopped
-	return out, rt.downRest(ctx, plan, force, out)
+	return out, errors.Join(rt.downRest(ctx, plan, force, out), rt.sweepPodVolumes(ctx))
 }
 
 func (rt *Runtime) downRest(ctx context.Context, plan *kube.Plan, force bool, out *Down) error {
