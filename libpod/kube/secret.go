@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -50,29 +51,50 @@ func SecretKeys(stored []byte) []string {
 }
 
 // decodeYAML reads the canonical YAML in which podman stores a Secret: block
-// style, each value of data on one line. What is written in another way is
-// none of podman's.
+// style, each value on one line. What is written in another way is none of
+// podman's, or has values of several lines, which are not read.
 func decodeYAML(text string) (map[string][]byte, bool) {
-	data, inside, isSecret := map[string][]byte{}, false, false
+	data, block, isSecret := map[string][]byte{}, "", false
 	for line := range strings.Lines(text) {
 		line = strings.TrimRight(line, "\r\n")
 		if !strings.HasPrefix(line, " ") {
-			inside = line == "data:"
+			block = line
 			isSecret = isSecret || line == "kind: Secret"
 			continue
 		}
-		if !inside {
+		if block != "data:" && block != "stringData:" {
 			continue
 		}
 		key, value, ok := strings.Cut(strings.TrimSpace(line), ": ")
 		if !ok {
 			return nil, false
 		}
-		bytes, err := base64.StdEncoding.DecodeString(strings.Trim(value, `"'`))
-		if err != nil {
+		bytes, ok := scalar(value, block == "data:")
+		if !ok {
 			return nil, false
 		}
 		data[strings.Trim(key, `"'`)] = bytes
 	}
 	return data, isSecret
+}
+
+// scalar reads a value on one line.
+func scalar(text string, encoded bool) ([]byte, bool) {
+	switch {
+	case strings.HasPrefix(text, `"`):
+		plain, err := strconv.Unquote(text)
+		if err != nil {
+			return nil, false
+		}
+		text = plain
+	case strings.HasPrefix(text, "'"):
+		text = strings.ReplaceAll(strings.Trim(text, "'"), "''", "'")
+	case strings.HasPrefix(text, "|"), strings.HasPrefix(text, ">"):
+		return nil, false
+	}
+	if !encoded {
+		return []byte(text), true
+	}
+	bytes, err := base64.StdEncoding.DecodeString(text)
+	return bytes, err == nil
 }

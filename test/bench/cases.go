@@ -131,6 +131,8 @@ func timedCases(carob, podman, crun *side) []testcase {
 			sides:  same("ps", "-a"),
 			after:  each(two, "rm", "-fa", "-t", "0"),
 		},
+		{name: "kube play + down, 1 pod of 3", unit: "ms", targets: podmanIs(0.4), sides: both(carob, podman, playAndDown(1))},
+		{name: "kube play + down, 10 pods of 3", unit: "ms", targets: podmanIs(0.4), sides: both(carob, podman, playAndDown(10)), rounds: 3},
 		{name: "run -d, 20 at once", unit: "ms", targets: podmanIs(0.4), sides: both(carob, podman, atOnce(20))},
 	}
 }
