@@ -223,6 +223,9 @@ func (rt *Runtime) removeAnonymous(ctx context.Context, names []string) error {
 	for _, name := range names {
 		err := rt.eraseVolume(ctx, &spec.Volume{Name: name})
 		var used *VolumeInUseError
+		if errors.Is(err, fs.ErrNotExist) {
+			continue // another container of the pod was removed at the same time, and the volume with it
+		}
 		if err != nil && !errors.As(err, &used) {
 			return err
 		}
