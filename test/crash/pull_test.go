@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -155,11 +156,10 @@ func (s *site) killPullOfRun(argv []string, delay time.Duration, child bool) {
 		s.t.Fatal(err)
 	}
 	puller := 0
-	for deadline := time.Now().Add(5 * time.Second); puller == 0 && time.Now().Before(deadline); {
-		puller = s.find("libexec/carob/carob-image")
-	}
-	if puller == 0 {
-		s.t.Fatal("no carob-image was seen")
+	for deadline := time.Now().Add(10 * time.Second); puller == 0; puller = childOf(run.Process.Pid, "carob-image") {
+		if time.Now().After(deadline) {
+			s.t.Fatal("no carob-image was seen")
+		}
 	}
 	time.Sleep(delay)
 	if !child {
@@ -176,6 +176,21 @@ func (s *site) killPullOfRun(argv []string, delay time.Duration, child bool) {
 	if code := run.ProcessState.ExitCode(); !late && code != 127 && (code != 125 || !strings.Contains(string(words), "cannot pull image")) {
 		s.t.Errorf("carob-image killed: exit code %d: %s", code, words)
 	}
+}
+
+// childOf is a child of a process by its name, 0: none.
+func childOf(pid int, name string) int {
+	lists, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/children", pid)) // the pattern is good
+	for _, list := range lists {
+		b, _ := os.ReadFile(list) // its thread may have ended
+		for _, word := range strings.Fields(string(b)) {
+			comm, _ := os.ReadFile("/proc/" + word + "/comm") // so may the child
+			if child, err := strconv.Atoi(word); err == nil && strings.TrimSpace(string(comm)) == name {
+				return child
+			}
+		}
+	}
+	return 0
 }
 
 // find is a process of this place by a part of its arguments, 0: none.
