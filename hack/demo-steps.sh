@@ -52,6 +52,17 @@ show carob run --detach --name flaky --restart on-failure:2 busybox sh -c 'echo 
 show carob wait flaky
 show carob logs flaky
 
+say "A pod: containers that reach each other on localhost; the pod outlives the death of what holds it together."
+show carob pod create --name shop --publish 127.0.0.1::80
+show carob run --detach --pod shop --name front httpd
+show carob run --rm --pod shop busybox wget -qO- http://localhost/
+infra=$(carob pod inspect --format '{{.InfraContainerID}}' shop)
+show kill -9 "$(carob inspect --format '{{.State.Pid}}' "$infra")"
+show carob pod ps
+show carob pod start shop
+show carob pod ps
+show carob pod rm --force --time 0 shop
+
 say "Away with it all; nothing of carob keeps running."
 show carob stop --time 2 web
 show carob ps --all

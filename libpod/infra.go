@@ -232,6 +232,9 @@ func (p *Pod) mendNetwork(ctx context.Context) error {
 	if netns.Running(filepath.Join(c.RunDir(), monitor.PastaPID)) {
 		return nil
 	}
+	if found, err := c.findHelper(); err != nil || found {
+		return err
+	}
 	ns, err := os.Open(procNamespace(st.PID, "net"))
 	if err != nil {
 		return fmt.Errorf("cannot mend the network of pod %s: %w", p.Name, err)
@@ -247,6 +250,23 @@ func (p *Pod) mendNetwork(ctx context.Context) error {
 	}
 	n.handOver()
 	return nil
+}
+
+// findHelper finds the network helper again after the runtime directory was
+// wiped. What says that it has an owner comes first, or a sweep would end it.
+func (c *Container) findHelper() (bool, error) {
+	pidFile := filepath.Join(c.RunDir(), monitor.PastaPID)
+	if _, err := os.Lstat(pidFile); err == nil {
+		return false, nil
+	}
+	err := os.MkdirAll(c.RunDir(), 0o700)
+	if err == nil {
+		err = os.WriteFile(filepath.Join(c.RunDir(), store.SandboxFile), nil, 0o600)
+	}
+	if err != nil {
+		return false, err
+	}
+	return netns.Recover(pidFile)
 }
 
 func (s *infraStart) openNamespace(file string) (*os.File, error) {

@@ -177,9 +177,16 @@ func flagged(word string, flag uint64) bool {
 
 // killStray ends a helper that nobody has written down.
 func killStray(pidFile string) {
+	for _, pid := range strays(pidFile) {
+		kill(pid)
+	}
+}
+
+// strays finds the helpers that were started for pidFile by their names.
+func strays(pidFile string) (pids []int) {
 	lines, err := filepath.Glob("/proc/[0-9]*/cmdline")
 	if err != nil {
-		return
+		return nil
 	}
 	for _, line := range lines {
 		text, _ := os.ReadFile(line) // gone meanwhile, or not ours
@@ -188,9 +195,20 @@ func killStray(pidFile string) {
 			continue
 		}
 		if pid, err := strconv.Atoi(filepath.Base(filepath.Dir(line))); err == nil {
-			kill(pid)
+			pids = append(pids, pid)
 		}
 	}
+	return pids
+}
+
+// Recover writes the pid file of a helper that lives once more, after somebody
+// has removed it, and tells whether there is one. Its directory must be there.
+func Recover(pidFile string) (bool, error) {
+	pids := strays(pidFile)
+	if len(pids) == 0 || !isHelper(pids[0]) {
+		return false, nil
+	}
+	return true, os.WriteFile(pidFile, []byte(strconv.Itoa(pids[0])+"\n"), 0o600)
 }
 
 // kill ends pid if it is a helper's, and waits for its end. The pidfd is taken

@@ -124,6 +124,7 @@ func timedCases(carob, podman, crun *side) []testcase {
 			after:  each(two, "rm", "-f", "-t", "0", "inside"),
 		},
 		{name: "stop + rm", unit: "ms", sides: both(carob, podman, stopAndRemove)},
+		{name: "pod create + start + rm", unit: "ms", targets: podmanIs(0.4), sides: both(carob, podman, podRound)},
 		{name: "images", unit: "ms", sides: same("images")},
 		{
 			name: "ps -a, 100 containers", unit: "ms", targets: podmanIs(0.33),
@@ -161,6 +162,23 @@ func stopAndRemove(s *side) sampler {
 		}
 		rm, err := s.time("rm", "bench")
 		return ms(stop + rm), err
+	}}
+}
+
+// podRound is the life of a pod without containers.
+func podRound(s *side) sampler {
+	return sampler{s.name, func(int) (float64, error) {
+		var sum time.Duration
+		for _, args := range [][]string{
+			{"pod", "create", "--network=none", "--name", "bench"}, {"pod", "start", "bench"}, {"pod", "rm", "-f", "-t", "0", "bench"},
+		} {
+			d, err := s.time(args...)
+			if err != nil {
+				return 0, err
+			}
+			sum += d
+		}
+		return ms(sum), nil
 	}}
 }
 

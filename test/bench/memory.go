@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"path/filepath"
 	"strings"
@@ -37,7 +38,33 @@ func memoryCases(h *rig.Host, carob, podman *side) []testcase {
 			})
 		}
 	}
-	return cases
+	return append(cases, podMemory(h, carob, podman))
+}
+
+// podMemory measures what a pod of one idle container costs besides that.
+func podMemory(h *rig.Host, carob, podman *side) testcase {
+	const n = 50
+	parts := map[string]map[string]float64{}
+	return testcase{
+		name: fmt.Sprintf("memory per pod, %d, --network=none", n), unit: "KiB", targets: []target{{"podman", 1}}, rounds: 1, parts: parts,
+		sides: both(carob, podman, func(s *side) sampler {
+			return sampler{s.name, func(int) (sum float64, err error) {
+				for i := range n {
+					name := fmt.Sprintf("bench%d", i)
+					err = errors.Join(err, s.do("pod", "create", "--network=none", "--name", name),
+						s.do(append([]string{"run", "-d", "--pod", name, "busybox"}, strings.Fields(idle)...)...))
+				}
+				if err != nil {
+					return 0, err
+				}
+				parts[s.name], err = settledMemory(h, s, n)
+				for _, kib := range parts[s.name] {
+					sum += kib
+				}
+				return sum, errors.Join(err, s.do("pod", "rm", "-fa", "-t", "0"))
+			}}
+		}),
+	}
 }
 
 // memory is the PSS in KiB per container, by program.
@@ -48,6 +75,15 @@ func memory(h *rig.Host, s *side, n int, flags []string) (map[string]float64, er
 			return nil, err
 		}
 	}
+	parts, err := settledMemory(h, s, n)
+	if err != nil {
+		return nil, err
+	}
+	return parts, s.do("rm", "-fa", "-t", "0")
+}
+
+// settledMemory is the PSS in KiB of all that the side has, over n.
+func settledMemory(h *rig.Host, s *side, n int) (map[string]float64, error) {
 	time.Sleep(300 * time.Millisecond) // helpers settle
 	processes, err := s.Processes(0)
 	if err != nil {
@@ -64,7 +100,7 @@ func memory(h *rig.Host, s *side, n int, flags []string) (map[string]float64, er
 		}
 		parts[programOf(p.Args)] += float64(pss) / float64(n)
 	}
-	return parts, s.do("rm", "-fa", "-t", "0")
+	return parts, nil
 }
 
 // programOf is the program's name, without an ID that it may carry.

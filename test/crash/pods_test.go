@@ -1,0 +1,186 @@
+package crash
+
+import (
+	"fmt"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+)
+
+func podOperations() []operation {
+	member := "--pod new:p --network none --name victim -v precious:/p busybox " + payload
+	created, running := words("create "+member), words("run -d "+member)
+	return []operation{
+		{"pod-create", nil, words("pod create --name p --network none")},
+		{"pod-run", nil, running},
+		{"pod-start", created, words("pod start p")},
+		{"pod-stop", running, words("pod stop -t 0 p")},
+		{"pod-restart", running, words("pod restart -t 0 p")},
+		{"pod-rm", running, words("pod rm -f -t 0 p")},
+	}
+}
+
+func TestKillPodCommand(t *testing.T) {
+	for _, op := range podOperations() {
+		t.Run(op.name, func(t *testing.T) {
+			t.Parallel()
+			everyStep(t, "cli-"+op.name, op, (*site).killCommand, (*site).inspectPod)
+		})
+	}
+}
+
+// inspectPod is inspect, and before it: a pod that is there can be started,
+// and what runs in it has the pod's network.
+func (s *site) inspectPod(when string) {
+	s.t.Helper()
+	before := s.t.Failed()
+	s.must("pod", "ps")
+	if s.carob("pod", "exists", "p").code == 0 {
+		s.must("pod", "start", "p")
+		s.must("run", "--rm", "--pod", "p", "busybox", "true")
+	}
+	s.podsGone(when)
+	if s.t.Failed() && !before {
+		s.t.Errorf("... with a pod after: %s", when)
+	}
+}
+
+// podsGone is inspect, after which there is no pod and its name is free.
+func (s *site) podsGone(when string) {
+	s.t.Helper()
+	s.inspect(when)
+	if left := s.must("pod", "ps", "-q"); left != "" {
+		s.t.Errorf("pods are left: %s", left)
+	}
+	s.must("pod", "create", "--name", "p", "--network", "none")
+	s.must("pod", "rm", "p")
+}
+
+func (s *site) infra() string {
+	s.t.Helper()
+	return strings.TrimSpace(s.must("pod", "inspect", "--format", "{{.InfraContainerID}}", "p"))
+}
+
+func TestPodProcessesDie(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, "pod-deaths")
+	s.runVictim("--pod", "new:p")
+	started := s.must("container", "inspect", "--format", "{{.State.StartedAt}}", "victim")
+	for _, victim := range []struct {
+		what string
+		pid  func() int
+	}{
+		{"sandbox", func() int { return s.pid(s.infra(), "State.Pid") }},
+		{"monitor", func() int { return s.pid("victim", "State.ConmonPid") }},
+		{"helper", s.helperPID},
+		{"sandbox again", func() int { return s.pid(s.infra(), "State.Pid") }},
+	} {
+		s.kill(victim.pid())
+		s.must("pod", "start", "p")
+		if state := s.must("pod", "inspect", "--format", "{{.State}}", "p"); state != "Running\n" {
+			t.Errorf("after the death of the %s the pod is %s", victim.what, state)
+		}
+		s.must("exec", "victim", "true")
+		s.helperPID()
+	}
+	if now := s.must("container", "inspect", "--format", "{{.State.StartedAt}}", "victim"); now != started {
+		t.Errorf("the member was started anew: %s, before %s", now, started)
+	}
+	s.podsGone("all of a pod's helpers killed")
+}
+
+// helperPID is the pod's network helper, which lives.
+func (s *site) helperPID() int {
+	s.t.Helper()
+	files, err := filepath.Glob(filepath.Join(s.Run, "carob/c", s.infra(), "pasta.pid"))
+	if err != nil || len(files) != 1 {
+		s.t.Fatalf("no pid file of the network helper (%v)", err)
+	}
+	out := s.run("cat", files[0])
+	pid, err := strconv.Atoi(strings.TrimSpace(out.stdout))
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return pid
+}
+
+// Test20OnOnePod: members come, go, start and stop at once; the pod is whole
+// afterwards.
+func Test20OnOnePod(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, "pod-crowd")
+	s.must("pod", "create", "--name", "p", "--network", "none")
+	for i, r := range s.crowd(20, func(i int) []string {
+		switch i % 4 {
+		case 0:
+			return words("pod start p")
+		case 1:
+			return words(fmt.Sprintf("run -d --pod p --name m%d busybox sleep 1000", i))
+		case 2:
+			return words("run --rm --pod p busybox true")
+		}
+		return words("pod inspect p")
+	}) {
+		if r.code != 0 {
+			t.Errorf("command %d: exit code %d: %s", i, r.code, r.stderr)
+		}
+	}
+	if n := strings.TrimSpace(s.must("pod", "inspect", "--format", "{{.NumContainers}}", "p")); n != "6" {
+		t.Errorf("the pod has %s containers, not 6", n)
+	}
+	s.must("pod", "start", "p")
+	gone := 0
+	for _, r := range s.crowd(20, func(int) []string { return words("pod rm -f -t 0 p") }) {
+		if r.code == 0 && strings.TrimSpace(r.stdout) != "" {
+			gone++
+		} else if r.code > 1 {
+			t.Errorf("pod rm: exit code %d: %s", r.code, r.stderr)
+		}
+	}
+	if gone == 0 {
+		t.Error("nobody removed the pod")
+	}
+	s.podsGone("20 at once on one pod")
+}
+
+// TestPodAfterReboot: the runtime directory is gone, and all processes are.
+func TestPodAfterReboot(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, "pod-reboot")
+	s.runVictim("--pod", "new:p")
+	pids := []int{s.pid("victim", "State.ConmonPid"), s.pid("victim", "State.Pid"), s.pid(s.infra(), "State.Pid"), s.helperPID()}
+	keeper, err := s.KeeperPID()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, pid := range append(pids, keeper) {
+		s.kill(pid)
+	}
+	if r := s.run("sh", "-c", "rm -rf "+s.Run+"/*"); r.code != 0 {
+		t.Fatal(r.stderr)
+	}
+	if state := s.must("pod", "inspect", "--format", "{{.State}}", "p"); state != "Exited\n" {
+		t.Errorf("the pod is %s", state)
+	}
+	s.must("pod", "start", "p")
+	s.must("exec", "victim", "true")
+	s.podsGone("reboot")
+}
+
+// TestPodWithoutRuntimeDir: somebody wiped it while the pod ran.
+func TestPodWithoutRuntimeDir(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, "pod-wiped")
+	s.runVictim("--pod", "new:p")
+	if r := s.run("sh", "-c", "rm -rf "+s.Run+"/*"); r.code != 0 {
+		t.Fatal(r.stderr)
+	}
+	s.must("pod", "ps")
+	s.must("pod", "start", "p")
+	s.helperPID()
+	s.must("run", "--rm", "--pod", "p", "busybox", "true")
+	s.must("pod", "restart", "-t", "0", "p")
+	s.must("exec", "victim", "true")
+	s.podsGone("runtime directory wiped")
+}
