@@ -45,8 +45,8 @@ func (c *Container) startInfra(ctx context.Context) (err error) {
 		return err
 	}
 	defer record.Close()
-	if held, err := monitor.LockRecord(int(record.Fd())); err != nil || held {
-		return fmt.Errorf("cannot start container %s: its record is held (%w)", c.Name, err)
+	if err := lockInfraRecord(ctx, record); err != nil {
+		return fmt.Errorf("cannot start container %s: %w", c.Name, err)
 	}
 	s := &infraStart{c: c, record: record}
 	defer s.close()
@@ -65,6 +65,27 @@ func (c *Container) startInfra(ctx context.Context) (err error) {
 	}
 	c.rt.event(c, "start", nil)
 	return nil
+}
+
+// recordWait bounds the wait for a sandbox whose command was killed before it
+// let go of it: such a one ends by itself, a moment later.
+const recordWait = 2 * time.Second
+
+func lockInfraRecord(ctx context.Context, record *os.File) error {
+	for end := time.Now().Add(recordWait); ; {
+		held, err := monitor.LockRecord(int(record.Fd()))
+		if err != nil || !held {
+			return err
+		}
+		if time.Now().After(end) {
+			return errors.New("its record is held by another process")
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(time.Millisecond):
+		}
+	}
 }
 
 func (s *infraStart) close() {

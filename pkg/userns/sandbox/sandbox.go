@@ -56,8 +56,9 @@ func Start(cfg Config) (*Sandbox, error) {
 	}
 	s := &Sandbox{talk: os.NewFile(uintptr(pair[0]), "sandbox")}
 	theirs := os.NewFile(uintptr(pair[1]), "sandbox")
-	defer theirs.Close()
-	if s.PID, err = fork(cfg, theirs); err != nil {
+	s.PID, err = fork(cfg, theirs)
+	theirs.Close() // or a sandbox that is killed at once would never be missed
+	if err != nil {
 		s.talk.Close()
 		return nil, fmt.Errorf("cannot start a sandbox: %w", err)
 	}
