@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"maps"
 	"slices"
+	"strings"
 
 	core "k8s.io/api/core/v1"
 
@@ -194,6 +195,9 @@ func (m *member) addSecretVariable(name, secret, key string) {
 func (p *pod) missing(at, kind, name string, optional bool) error {
 	if optional {
 		return nil
+	}
+	if keys, stored := p.src.Secrets[name]; stored && len(keys) == 0 && strings.HasSuffix(kind, "Secret") {
+		return p.errorf(at, "the secret %s holds no Secret of Kubernetes, which has keys", name)
 	}
 	return p.errorf(at, "there is no %s %q", kind, name)
 }
