@@ -72,8 +72,12 @@ func (c *Container) Exec(ctx context.Context, o *ExecOptions) (*Executed, error)
 		return nil, &execError{"must provide a non-empty command to start an exec session: invalid argument"}
 	}
 	if st.Status != StateRunning {
+		cure := "carob start "
+		if st.Status == StatePaused {
+			cure = "carob unpause "
+		}
 		return nil, withHint(&execError{"cannot exec in container " + c.Name + ": it is " + st.Status +
-			": can only create exec sessions on running containers"}, "carob start "+c.Name)
+			": can only create exec sessions on running containers"}, cure+c.Name)
 	}
 	x := &execution{c: c, o: o, id: newID(), of: st}
 	defer x.close()

@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"slices"
 	"syscall"
+	"time"
 
 	rspec "github.com/opencontainers/runtime-spec/specs-go"
 
@@ -39,11 +40,7 @@ func (c *Container) launch(ctx context.Context, opts StartOptions) (conn *client
 		return nil, err
 	}
 	defer record.Close()
-	held, err := monitor.LockRecord(int(record.Fd()))
-	if held {
-		err = errors.New("another monitor holds it")
-	}
-	if err != nil {
+	if err := c.takeRecord(ctx, record); err != nil {
 		return nil, fmt.Errorf("cannot start container %s: %w", c.Name, err)
 	}
 	net := c.net
@@ -105,6 +102,26 @@ func (c *Container) launch(ctx context.Context, opts StartOptions) (conn *client
 // leaveSession takes us out of the login session before anything is forked
 // that is to outlive it. A container in the session is better than none.
 func leaveSession() { _ = userns.LeaveSession(true) }
+
+// takeRecord locks the record for the monitor to come. The one before may
+// have noted the end and be on its way out; it has a few seconds.
+func (c *Container) takeRecord(ctx context.Context, record *os.File) error {
+	deadline := time.Now().Add(10 * time.Second)
+	for pause := time.Millisecond; ; pause = min(2*pause, 50*time.Millisecond) {
+		held, err := monitor.LockRecord(int(record.Fd()))
+		if err != nil || !held {
+			return err
+		}
+		if time.Now().After(deadline) {
+			return errors.New("another monitor holds it")
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(pause):
+		}
+	}
+}
 
 // letGo waits for the network, lets the process run and waits until it does.
 func (c *Container) letGo(conn *client.Conn, net *network, opts StartOptions) error {

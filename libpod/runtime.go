@@ -28,7 +28,9 @@ type Options struct {
 	OCIRuntime    string
 	RuntimeFlags  []string
 	CgroupManager string // "", systemd, cgroupfs, disabled
-	Monitor       string // path of carob-monitor
+	// CgroupPreferred is that of containers.conf, for hosts that have it.
+	CgroupPreferred string
+	Monitor         string // path of carob-monitor
 	// VolumeDir is where volumes are made; "" is below the graph root. Once
 	// there are volumes elsewhere, they stay there.
 	VolumeDir string
@@ -107,7 +109,7 @@ func (rt *Runtime) OCI() (*oci.Runtime, error) {
 	if rt.oci != nil {
 		return rt.oci, nil
 	}
-	r, err := oci.Find(rt.opts.OCIRuntime, rt.opts.RuntimeFlags, rt.opts.CgroupManager, rt.dirs.Run)
+	r, err := oci.Find(rt.opts.OCIRuntime, rt.opts.RuntimeFlags, rt.opts.CgroupManager, rt.opts.CgroupPreferred, rt.dirs.Run)
 	if err != nil {
 		return nil, err
 	}

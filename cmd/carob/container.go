@@ -1,7 +1,10 @@
 package main
 
 import (
+	"context"
 	"errors"
+	"slices"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -49,22 +52,40 @@ func containerCommands() []command {
 }
 
 func newContainerExists(a *app) *cobra.Command {
-	return &cobra.Command{
-		Use:   "exists CONTAINER",
+	external := false
+	cmd := &cobra.Command{
+		Use:   "exists [options] CONTAINER",
 		Short: "Tell by the exit code whether a container is there (1: it is not)",
 		Args:  cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			rt, err := a.open(cmd.Context())
-			if err != nil {
-				return err
-			}
-			_, err = rt.Container(cmd.Context(), args[0])
-			var none *libpod.NoContainerError
-			if errors.As(err, &none) {
-				return &exitError{code: 1}
-			}
-			return err
+			return runContainerExists(cmd.Context(), a, args[0], external)
 		},
 		ValidArgsFunction: a.completeContainers,
 	}
+	cmd.Flags().BoolVar(&external, "external", false, "containers of other programs in the same storage too")
+	return cmd
+}
+
+func runContainerExists(ctx context.Context, a *app, name string, external bool) error {
+	rt, err := a.open(ctx)
+	if err != nil {
+		return err
+	}
+	_, err = rt.Container(ctx, name)
+	var none *libpod.NoContainerError
+	if !errors.As(err, &none) {
+		return err
+	}
+	if external {
+		others, err := rt.External(nil)
+		if err != nil {
+			return err
+		}
+		if slices.ContainsFunc(others, func(e libpod.ExternalContainer) bool {
+			return slices.Contains(e.Names, name) || strings.HasPrefix(e.ID, name)
+		}) {
+			return nil
+		}
+	}
+	return &exitError{code: 1}
 }

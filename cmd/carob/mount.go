@@ -43,6 +43,8 @@ func newMount(a *app) *cobra.Command {
 	}
 	o.addFlags(cmd.Flags(), "all", "latest")
 	cmd.Flags().StringVar(&o.format, "format", "", "json, for the list")
+	cmd.Flags().BoolVar(&o.noTrunc, "notruncate", false, "the same as --no-trunc")
+	_ = cmd.Flags().MarkHidden("notruncate")
 	cmd.Flags().BoolVar(&o.noTrunc, "no-trunc", false, "print whole IDs")
 	return cmd
 }

@@ -71,7 +71,7 @@ func (a *app) runtimeOptions(conf *config.Config) (o libpod.Options, err error) 
 	g, e := a.global, conf.Engine
 	o = libpod.Options{
 		Image: a.imageOptions(), RunDir: cmp.Or(g.tmpDir, e.TmpDir), RuntimeFlags: g.runtimeFlags,
-		OCIRuntime: conf.OCIRuntime(g.runtime), CgroupManager: cmp.Or(g.cgroupManager, e.CgroupManager),
+		OCIRuntime: conf.OCIRuntime(g.runtime), CgroupManager: g.cgroupManager, CgroupPreferred: e.CgroupManager,
 		PullImage: a.pullImage, Self: a.selfArgv(), Warn: a.warn,
 		VolumeDir: cmp.Or(g.volumePath, e.VolumePath), EventFile: e.EventsLogfilePath,
 		HelperDirs: e.HelperBinariesDir.Values, SlirpPath: cmp.Or(g.networkCmdPath, e.NetworkCmdPath),

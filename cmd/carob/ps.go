@@ -38,6 +38,8 @@ carob ps --format 'table {{.Names}} {{.Status}} {{.Ports}}'`,
 	f := cmd.Flags()
 	f.BoolVarP(&o.all, "all", "a", false, "those that do not run too")
 	f.BoolVar(&o.external, "external", false, "containers of other programs in the same storage too")
+	f.BoolVar(&o.external, "storage", false, "the same as --external")
+	_ = f.MarkHidden("storage")
 	f.StringArrayVarP(&o.filters, "filter", "f", nil, "containers for which KEY=VALUE holds")
 	f.StringVar(&o.format, "format", "", "json or a Go template")
 	f.IntVarP(&o.last, "last", "n", -1, "the N containers made last, in any state")

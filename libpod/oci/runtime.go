@@ -45,9 +45,9 @@ func (e *NotInstalledError) Hint() string { return "install one: apt-get install
 
 // Find looks for the OCI runtime name (a path, a name, or "" for the first of
 // crun and runc that can do the work). manager is the cgroup manager asked
-// for, "" the best one.
-func Find(name string, flags []string, manager, runDir string) (*Runtime, error) {
-	facts, err := cgroup.Probe(manager)
+// for, "" the best one; likely that of containers.conf, for hosts that have it.
+func Find(name string, flags []string, manager, likely, runDir string) (*Runtime, error) {
+	facts, err := cgroup.Probe(manager, likely)
 	if err != nil {
 		return nil, err
 	}

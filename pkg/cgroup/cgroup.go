@@ -30,18 +30,24 @@ type Facts struct {
 	Controllers []string // what a container's cgroup can limit
 }
 
-// Probe looks at the host. asked is a manager the user wants, "" for the best.
+// Probe looks at the host. asked is a manager the user wants, "" for the best;
+// preferred, from a file of defaults, counts where asked is "" and the host
+// has it.
 //
 // An unprivileged user on version 1 or hybrid hosts gets none: the controllers
 // there cannot be delegated safely (cgroups(7)), and crun refuses hybrid ones.
-func Probe(asked string) (Facts, error) {
-	f := Facts{Manager: asked}
+func Probe(asked, preferred string) (Facts, error) {
+	f := Facts{}
 	var st unix.Statfs_t
 	if err := unix.Statfs(mountDir, &st); err == nil && st.Type == unix.CGROUP2_SUPER_MAGIC {
 		f.Version = 2
 	} else {
 		f.Version = 1
 	}
+	if asked == "" && (f.Version == 2 || preferred == None) {
+		asked = preferred
+	}
+	f.Manager = asked
 	switch asked {
 	case "", None, FS, Systemd:
 	default:
