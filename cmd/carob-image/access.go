@@ -11,6 +11,7 @@ import (
 
 	"github.com/containers/image/v5/types"
 	"github.com/spf13/pflag"
+	"golang.org/x/sys/unix"
 	"golang.org/x/term"
 
 	"github.com/carob-containers/carob/pkg/transfer"
@@ -124,6 +125,11 @@ func (a *app) readSecret(ctx context.Context, prompt string) (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("cannot read the password: %w", err)
 	}
+	// Before the prompt: who is quick to answer must not see the answer.
+	if err := noEcho(fd); err != nil {
+		return "", fmt.Errorf("cannot read the password: %w", err)
+	}
+	defer term.Restore(fd, before)
 	fmt.Fprint(a.err, prompt)
 	type answer struct {
 		text []byte
@@ -145,4 +151,13 @@ func (a *app) readSecret(ctx context.Context, prompt string) (string, error) {
 		fmt.Fprintln(a.err)
 		return "", errors.Join(errors.New("cannot read the password: interrupted"), term.Restore(fd, before))
 	}
+}
+
+func noEcho(fd int) error {
+	t, err := unix.IoctlGetTermios(fd, unix.TCGETS)
+	if err != nil {
+		return err
+	}
+	t.Lflag &^= unix.ECHO
+	return unix.IoctlSetTermios(fd, unix.TCSETS, t)
 }

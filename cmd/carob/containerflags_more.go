@@ -197,7 +197,7 @@ func parsePullPolicy(s string) (string, error) {
 	case "false":
 		return "missing", nil
 	}
-	return "", fmt.Errorf("unsupported pull policy %q", s)
+	return "", fmt.Errorf("unsupported pull policy %q: it is none of always, missing, newer, never", s)
 }
 
 func parseBool(s string) (bool, error) {
