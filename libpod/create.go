@@ -216,6 +216,7 @@ func (c *Container) insert(ctx context.Context, plan *createPlan) error {
 		if !given {
 			c.Name = randomName(try)
 		}
+		var made []string
 		err := c.rt.db.Update(ctx, func(t *store.Tx) error {
 			if plan.pod != nil {
 				if err := t.AddPod(plan.pod); err != nil {
@@ -223,14 +224,23 @@ func (c *Container) insert(ctx context.Context, plan *createPlan) error {
 				}
 			}
 			var names []string
+			made = nil
 			for _, v := range plan.volumes {
-				if _, err := t.EnsureVolume(v); err != nil {
+				isNew, err := t.EnsureVolume(v)
+				if err != nil {
 					return err
 				}
-				names = append(names, v.Name)
+				if names = append(names, v.Name); isNew {
+					made = append(made, v.Name)
+				}
 			}
 			return t.AddContainer(c.Container, plan.needs, names)
 		})
+		if err == nil {
+			for _, name := range made {
+				c.rt.volumeEvent("create", name)
+			}
+		}
 		if errors.Is(err, store.ErrNoPod) {
 			return fmt.Errorf("cannot create container: %w", &NoPodError{c.Pod[:12]})
 		}

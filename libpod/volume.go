@@ -80,6 +80,7 @@ func (rt *Runtime) CreateVolume(ctx context.Context, v *spec.Volume) error {
 		err = fmt.Errorf("volume with name %s already exists: %w", v.Name, err)
 	}
 	if err == nil {
+		rt.volumeEvent("create", v.Name)
 		return rt.firstOwner(v)
 	}
 	if v.StorageID != "" {
@@ -339,6 +340,7 @@ func (rt *Runtime) eraseVolume(ctx context.Context, v *spec.Volume) error {
 	if err != nil {
 		return err
 	}
+	rt.volumeEvent("remove", v.Name)
 	if v.StorageID != "" {
 		images, err := rt.Images()
 		if err == nil {
@@ -359,6 +361,11 @@ func inUse(name string, users []string) error {
 		return nil
 	}
 	return &VolumeInUseError{name, users}
+}
+
+// volumeEvent notes what was done to a volume.
+func (rt *Runtime) volumeEvent(status, name string) {
+	rt.WriteEvent(Event{Type: "volume", Status: status, Name: name})
 }
 
 func ignoreMissing(err error) error {

@@ -291,6 +291,9 @@ func (o *containerOptions) check(*callerFacts) error {
 			return fmt.Errorf("invalid stream %q for --attach - must be one of stdin, stdout, or stderr", stream)
 		}
 	}
+	if o.replace && o.c.Name == "" {
+		return errors.New("cannot replace container without --name being set")
+	}
 	if err := checkTimezone(o.c.Process.Timezone); err != nil {
 		return err
 	}

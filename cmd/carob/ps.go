@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -59,6 +60,9 @@ carob ps --format 'table {{.Names}} {{.Status}} {{.Ports}}'`,
 }
 
 func (o *psOptions) check() error {
+	if strings.Contains(o.format, ".Size") {
+		o.size = true // who prints it wants it counted
+	}
 	switch {
 	case o.last >= 0 && o.latest:
 		return errors.New("last and latest cannot be used together")
@@ -134,7 +138,7 @@ func (o *psOptions) table() string {
 func psHeaders() map[string]string {
 	return map[string]string{
 		"ID": "CONTAINER ID", "Pid": "PID", "CGROUPNS": "CGROUPNS", "PIDNS": "PIDNS", "USERNS": "USERNS",
-		"CreatedHuman": "CREATED", "RunningFor": "CREATED", "Pod": "POD ID", "PodName": "PODNAME", "State": "STATUS",
+		"CreatedHuman": "CREATED", "RunningFor": "CREATED", "Pod": "POD ID", "PodName": "PODNAME",
 	}
 }
 

@@ -238,6 +238,9 @@ func (s *supervisor) attach(c *client, streams byte) {
 	c.sendStatus()
 	s.backlog.give(c)
 	s.tellPast(c)
+	if s.state == running && streams != 0 {
+		s.event("attach")
+	}
 }
 
 // tellPast tells a client that came late how the container ended.

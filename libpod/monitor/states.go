@@ -171,6 +171,9 @@ func (s *supervisor) started() {
 	s.setState(running)
 	s.tellPID(MsgStarted)
 	s.event("start")
+	if s.attachedTo(Stdin | Stdout | Stderr) {
+		s.event("attach")
+	}
 	if s.cfg.Timeout > 0 {
 		s.run.limit = s.after(time.Duration(s.cfg.Timeout)*time.Second, s.outOfTime)
 	}

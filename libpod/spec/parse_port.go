@@ -44,6 +44,26 @@ func ParsePublish(s string) ([]Port, error) {
 	return p.withHost(host)
 }
 
+// checkPorts refuses two mappings that want the same port of the host for
+// different ports inside.
+func checkPorts(ports []Port) error {
+	taken := map[string]uint16{}
+	for _, p := range ports {
+		if p.HostPort == 0 {
+			continue
+		}
+		for i := range max(p.Range, 1) {
+			key := fmt.Sprintf("%s %s %d", p.Protocol, p.HostIP, p.HostPort+i)
+			inside, have := taken[key]
+			if have && inside != p.Container+i {
+				return fmt.Errorf("conflicting port mappings for host port %d (protocol %s)", p.HostPort+i, p.Protocol)
+			}
+			taken[key] = p.Container + i
+		}
+	}
+	return nil
+}
+
 // cutHostIP takes the address, if there is one, off the front.
 func (p *Port) cutHostIP(s string) (rest string, err error) {
 	ip := ""

@@ -189,6 +189,9 @@ func (c *Container) validateNetwork() error {
 	if len(n.Networks) > 0 && n.Mode != "" && n.Mode != "bridge" {
 		return together("--network "+n.Mode, "a named network")
 	}
+	if err := checkPorts(n.Ports); err != nil {
+		return err
+	}
 	for _, p := range n.Ports {
 		if p.Container == 0 || int(p.Container)+int(max(p.Range, 1))-1 > 65535 || int(p.HostPort)+int(max(p.Range, 1))-1 > 65535 {
 			return fmt.Errorf("invalid --publish: port %s is out of range", strconv.Itoa(int(p.Container)))
