@@ -64,7 +64,8 @@ func (o *podCreateOptions) addCloneFlags(f *pflag.FlagSet) {
 	f.StringVarP(&p.Name, "name", "n", "", "name of the pod")
 	f.StringVar(&infra.Name, "infra-name", "", "name of the infra container")
 	f.StringVar(&infra.MonitorPIDFile, "infra-conmon-pidfile", "", "file to write the process ID of the infra container to")
-	f.StringVar(&p.Hostname, "hostname", "", "host name of the pod (default: its name)")
+	f.Bool("help", false, "show this help") // -h is the host name, as with run
+	f.StringVarP(&p.Hostname, "hostname", "h", "", "host name of the pod (default: its name)")
 	f.StringArrayVarP(&o.infra.labels, "label", "l", nil, "label, KEY[=VALUE]")
 	f.StringSliceVar(&o.infra.labelFiles, "label-file", nil, "file with labels, one per line")
 	f.VarP(each(&p.Volumes, "volume", spec.ParseVolume), "volume", "v", "mount [[SOURCE:]DESTINATION[:OPTIONS]] in all containers")
