@@ -231,6 +231,13 @@ func (l *launcher) joinNamespaces(ctx context.Context) error {
 	if ns.User != "" && sameNamespace(ns.User, "/proc/self/ns/user") {
 		ns.User = "" // that container lives where carob does
 	}
+	// The host's are kept, which nobody without rights on the host can join.
+	for _, h := range []struct {
+		path, file string
+		host       *bool
+	}{{ns.PID, "pid", &ns.PIDHost}, {ns.IPC, "ipc", &ns.IPCHost}, {ns.UTS, "uts", &ns.UTSHost}, {ns.Cgroup, "cgroup", &ns.CgroupHost}} {
+		*h.host = h.path != "" && sameNamespace(h.path, "/proc/self/ns/"+h.file)
+	}
 	ns.NetHost = l.net.kind == netHost || ns.Net != "" && sameNamespace(ns.Net, "/proc/self/ns/net")
 	if l.net.ns != nil {
 		path, err := l.net.pin(l.c.RunDir())
