@@ -184,17 +184,27 @@ func slirpSocket(ports []Port) (dir, socket string, err error) {
 	return dir, filepath.Join(dir, "api"), err
 }
 
+// readyTimeout is far more than a helper takes, on a busy machine too: nobody
+// waits for ever for one that hangs.
+const readyTimeout = 60 * time.Second
+
 // awaitSlirp waits for the byte that slirp4netns writes when it is ready; an
 // end of file says that it ended.
 func awaitSlirp(ctx context.Context, ready *os.File, words io.ReaderAt) error {
 	defer ready.Close()
+	if err := ready.SetReadDeadline(time.Now().Add(readyTimeout)); err != nil {
+		return err
+	}
 	stop := context.AfterFunc(ctx, func() { ready.SetReadDeadline(time.Unix(1, 0)) })
 	defer stop()
-	if _, err := ready.Read(make([]byte, 1)); err == nil {
+	_, err := ready.Read(make([]byte, 1))
+	switch {
+	case err == nil:
 		return nil
-	}
-	if ctx.Err() != nil {
+	case ctx.Err() != nil:
 		return ctx.Err()
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		return fmt.Errorf("cannot start slirp4netns: it is not ready after %s", readyTimeout)
 	}
 	text, _ := io.ReadAll(io.NewSectionReader(words, 0, 64<<10))
 	line := lastLine(text)
