@@ -6,27 +6,14 @@ import (
 	"errors"
 	"maps"
 	"os"
-	"time"
 
-	"golang.org/x/sys/unix"
-
-	"github.com/carob-containers/carob/libpod/store"
+	"github.com/carob-containers/carob/pkg/eventlog"
 )
 
-// Event is one line of the events file. The monitor writes the same lines for
-// what it sees (libpod/monitor/events.go).
-type Event struct {
-	Time       time.Time         `json:"time"`
-	Type       string            `json:"type"` // container, image, volume, pod, system, network, secret
-	Status     string            `json:"status"`
-	ID         string            `json:"id,omitempty"`
-	Name       string            `json:"name,omitempty"`
-	Image      string            `json:"image,omitempty"`
-	Attributes map[string]string `json:"attributes,omitempty"`
-}
+// Event is one line of the events file.
+type Event = eventlog.Event
 
-// event notes what was done to a container. An event that cannot be written
-// (a full disk) must not fail what it tells of.
+// event notes what was done to a container.
 func (rt *Runtime) event(c *Container, status string, more map[string]string) {
 	attrs := maps.Clone(c.Labels)
 	if attrs == nil {
@@ -36,43 +23,14 @@ func (rt *Runtime) event(c *Container, status string, more map[string]string) {
 	rt.WriteEvent(Event{Type: "container", Status: status, ID: c.ID, Name: c.Name, Image: c.ImageName, Attributes: attrs})
 }
 
-// WriteEvent appends e, with the present time unless it has one. One write
-// with O_APPEND: lines of many writers do not mix.
-func (rt *Runtime) WriteEvent(e Event) {
-	if rt.opts.NoEvents {
-		return
-	}
-	if e.Time.IsZero() {
-		e.Time = time.Now()
-	}
-	line, err := json.Marshal(e)
-	if err != nil {
-		return
-	}
-	f, err := os.OpenFile(rt.dirs.Events(), os.O_WRONLY|os.O_APPEND|os.O_CREATE|unix.O_CLOEXEC, 0o600)
-	if err != nil {
-		return
-	}
-	f.Write(append(line, '\n'))
-	info, err := f.Stat()
-	f.Close()
-	if err == nil && rt.opts.EventMax > 0 && info.Size() > rt.opts.EventMax {
-		rt.rotateEvents(info)
-	}
-}
+// WriteEvent appends e to the file of events.
+func (rt *Runtime) WriteEvent(e Event) { rt.eventLog().Write(e) }
 
-// rotateEvents begins a new file of events; the one before is kept for those
-// who read on in it. A monitor that has just opened it may still write to it.
-func (rt *Runtime) rotateEvents(full os.FileInfo) {
-	path := rt.dirs.Events()
-	lock, err := store.TryAcquire(rt.dirs.EventLock())
-	if err != nil || lock == nil {
-		return // somebody else does it
+func (rt *Runtime) eventLog() *eventlog.Log {
+	if rt.opts.NoEvents {
+		return nil
 	}
-	defer lock.Release()
-	if now, err := os.Stat(path); err == nil && os.SameFile(now, full) {
-		_ = os.Rename(path, path+".1") // the next event tries again
-	}
+	return &eventlog.Log{Path: rt.dirs.Events(), Lock: rt.dirs.EventLock(), Max: rt.opts.EventMax}
 }
 
 // lastEvent finds the newest event of a container with that status, nil when

@@ -28,10 +28,11 @@ type app struct {
 	out io.Writer
 	err *os.File
 
-	images   image.Options
-	logLevel string
-	tmpDir   string
-	conf     *config.Config // set by config
+	images        image.Options
+	logLevel      string
+	tmpDir        string
+	eventsBackend string
+	conf          *config.Config // set by config
 }
 
 func newApp() *app { return &app{in: os.Stdin, out: os.Stdout, err: os.Stderr} }
@@ -95,7 +96,7 @@ func addGlobalFlags(root *cobra.Command, a *app) {
 	f.String("runtime", "", "OCI runtime: a name or a path")
 	f.StringArray("runtime-flag", nil, "global flag of the OCI runtime, without its dashes")
 	f.StringVar(&a.tmpDir, "tmpdir", "", "directory of sockets and other runtime files")
-	f.String("events-backend", "", "file or none")
+	f.StringVar(&a.eventsBackend, "events-backend", "", "file or none")
 	f.StringArray("hooks-dir", nil, "directory of OCI hooks")
 	f.String("volumepath", "", "directory of volumes, as long as there are none elsewhere")
 	f.String("network-cmd-path", "", "path of slirp4netns")

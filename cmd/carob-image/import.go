@@ -53,6 +53,7 @@ func runImport(ctx context.Context, a *app, o *importOptions, args []string) err
 	if err != nil {
 		return err
 	}
+	a.event("import", id, o.Name)
 	_, err = fmt.Fprintf(a.out, "sha256:%s\n", id)
 	return err
 }

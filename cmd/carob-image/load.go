@@ -50,6 +50,7 @@ func runLoad(ctx context.Context, a *app, o *loadOptions) error {
 		names, err = client.Load(ctx, o.input, o.access)
 	}
 	for _, name := range names {
+		a.event("loadfromarchive", "", name)
 		fmt.Fprintf(a.out, "Loaded image: %s\n", name)
 	}
 	return err

@@ -105,6 +105,9 @@ func runPull(ctx context.Context, a *app, o *pullOptions, names []string) error 
 		ids, err := client.Pull(ctx, name, transfer.PullOptions{
 			Access: o.Access, Policy: string(o.policy), AllTags: o.allTags, Retries: o.retries, RetryDelay: o.delay,
 		})
+		for _, id := range ids {
+			a.event("pull", id, name)
+		}
 		if err := a.printIDs(ids, o.idFile); err != nil {
 			return err
 		}

@@ -104,6 +104,7 @@ func runPush(ctx context.Context, a *app, o *pushOptions, args []string) error {
 	if err != nil {
 		return err
 	}
+	a.event("push", "", args[0])
 	if o.digestFile != "" {
 		if err := os.WriteFile(o.digestFile, []byte(d.String()), 0o644); err != nil {
 			return fmt.Errorf("cannot write the digest: %w", err)

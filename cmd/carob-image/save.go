@@ -78,7 +78,15 @@ func runSave(ctx context.Context, a *app, o *saveOptions, args []string) error {
 		names, o.save.Tags = args[:1], args[1:]
 	}
 	if o.output == "" {
-		return client.SaveTo(ctx, names, a.out, o.save)
+		err = client.SaveTo(ctx, names, a.out, o.save)
+	} else {
+		err = client.Save(ctx, names, o.output, o.save)
 	}
-	return client.Save(ctx, names, o.output, o.save)
+	if err != nil {
+		return err
+	}
+	for _, name := range names {
+		a.event("save", "", name)
+	}
+	return nil
 }

@@ -57,6 +57,7 @@ func runImageMount(a *app, all bool, format string, names []string) error {
 		if err != nil {
 			return err
 		}
+		a.imageEvent("mount", i.ID, "")
 		rows = append(rows, mountRow{i.ID, i.Names, path})
 	}
 	if format == "json" {
@@ -148,6 +149,7 @@ func runImageUnmount(a *app, all, force bool, names []string) error {
 		if err != nil {
 			return err
 		}
+		a.imageEvent("unmount", i.ID, "")
 		fmt.Fprintln(a.out, i.ID)
 	}
 	return nil

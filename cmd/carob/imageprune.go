@@ -62,6 +62,7 @@ func runImagePrune(ctx context.Context, a *app, o *imagePruneOptions) error {
 	}
 	ids, _, err := store.Prune(opts)
 	for _, id := range ids {
+		a.imageEvent("remove", id, "")
 		fmt.Fprintln(a.out, id)
 	}
 	if err != nil {

@@ -77,9 +77,11 @@ func runRmi(ctx context.Context, a *app, o *rmiOptions, names []string) error {
 
 func (a *app) printRemoved(r *image.Removed) {
 	for _, name := range r.Untagged {
+		a.imageEvent("untag", r.ID, name)
 		fmt.Fprintln(a.out, "Untagged:", name)
 	}
 	for _, id := range r.Deleted {
+		a.imageEvent("remove", id, "")
 		fmt.Fprintln(a.out, "Deleted:", id)
 	}
 }

@@ -22,6 +22,7 @@ func newTag(a *app) *cobra.Command {
 				if err := img.Tag(name); err != nil {
 					return err
 				}
+				a.imageEvent("tag", img.ID, name)
 			}
 			return nil
 		},
@@ -43,13 +44,15 @@ func newUntag(a *app) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			if len(args) == 1 {
-				return img.Untag("")
+			names := args[1:]
+			if len(names) == 0 {
+				names = []string{""}
 			}
-			for _, name := range args[1:] {
+			for _, name := range names {
 				if err := img.Untag(name); err != nil {
 					return err
 				}
+				a.imageEvent("untag", img.ID, name)
 			}
 			return nil
 		},

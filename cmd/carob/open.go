@@ -17,6 +17,7 @@ import (
 	"github.com/carob-containers/carob/libpod"
 	"github.com/carob-containers/carob/libpod/spec"
 	"github.com/carob-containers/carob/pkg/config"
+	"github.com/carob-containers/carob/pkg/eventlog"
 	"github.com/carob-containers/carob/pkg/image"
 	"github.com/carob-containers/carob/pkg/userns"
 	"github.com/carob-containers/carob/pkg/userns/join"
@@ -80,7 +81,7 @@ func (a *app) runtimeOptions(conf *config.Config) (o libpod.Options, err error) 
 	if len(g.hooksDirs) > 0 {
 		o.HookDirs = g.hooksDirs
 	}
-	if o.NoEvents, err = noEvents(g.eventsBackend, e.EventsLogger); err != nil {
+	if o.NoEvents, err = eventlog.Off(g.eventsBackend, e.EventsLogger); err != nil {
 		return o, err
 	}
 	if o.EventMax, err = eventMax(e.EventsLogfileMaxSize); err != nil {
@@ -95,28 +96,10 @@ func (a *app) runtimeOptions(conf *config.Config) (o libpod.Options, err error) 
 	return o, err
 }
 
-// noEvents reads --events-backend, or else events_logger. A logger of
-// containers.conf that carob does not have is told of elsewhere.
-func noEvents(flag, key string) (bool, error) {
-	switch flag {
-	case "", "file", "none":
-	case "journald":
-		return false, errors.New("cannot use --events-backend journald: carob's events are in a file, or with none nowhere")
-	default:
-		return false, fmt.Errorf("cannot use --events-backend %q: it is neither file nor none", flag)
-	}
-	switch key {
-	case "", "file", "none", "journald":
-	default:
-		return false, fmt.Errorf("cannot use events_logger %q of containers.conf: it is none of file, journald, none", key)
-	}
-	return cmp.Or(flag, key) == "none", nil
-}
-
 // eventMax is the size at which the file of events is begun anew; 0 is never.
 func eventMax(text string) (int64, error) {
 	if text == "" {
-		return 1 << 20, nil
+		return eventlog.DefaultMax, nil
 	}
 	n, err := spec.ParseSize(text)
 	if err != nil {

@@ -7,6 +7,8 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+
+	"github.com/carob-containers/carob/pkg/eventlog"
 )
 
 // Dirs are the two places carob writes to beside containers/storage.
@@ -53,11 +55,11 @@ func (d Dirs) Events() string {
 	if d.EventFile != "" {
 		return d.EventFile
 	}
-	return filepath.Join(d.State, "events.log")
+	return filepath.Join(d.State, eventlog.FileName)
 }
 
 // EventLock is held while the file of events is begun anew.
-func (d Dirs) EventLock() string { return filepath.Join(d.State, "events.lock") }
+func (d Dirs) EventLock() string { return filepath.Join(d.State, eventlog.LockName) }
 
 // Volumes is the directory of volumes.
 func (d Dirs) Volumes() string {

@@ -22,6 +22,7 @@ type RemoveOptions struct {
 
 // Removed says what a removal did.
 type Removed struct {
+	ID       string // of the image asked for
 	Untagged []string
 	Deleted  []string // image IDs, the asked-for one first
 }
@@ -65,7 +66,7 @@ func (s *Store) Remove(name string, o RemoveOptions) (*Removed, error) {
 	if img.ReadOnly {
 		return nil, fmt.Errorf("cannot remove image %s: it is in a read-only store", name)
 	}
-	done := &Removed{}
+	done := &Removed{ID: img.ID}
 	if as == "" && len(img.Names) > 1 && !o.Force {
 		return nil, &SeveralNamesError{img.ID, img.Names}
 	}
