@@ -45,7 +45,8 @@ func (c *Container) repair(ctx context.Context, _ *State) (*State, error) {
 	defer conn.Close()
 	if err := conn.Watch(); err == nil {
 		_, err = conn.Until(nil, nil, monitor.MsgStatus)
-		if err != nil {
+		var failed *client.Failed // there was nothing to take over: the state says so
+		if err != nil && !errors.As(err, &failed) {
 			return nil, fmt.Errorf("cannot supervise container %s again: %w", c.Name, err)
 		}
 	}

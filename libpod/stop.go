@@ -76,7 +76,9 @@ func (c *Container) end(ctx context.Context, st *State, timeout *uint) error {
 	}
 	stop := context.AfterFunc(ctx, func() { conn.Close() })
 	defer stop()
-	if err := conn.WaitCleaned(); err != nil && !errors.Is(err, client.ErrGone) {
+	// A run that came to nothing has ended as well.
+	var failed *client.Failed
+	if err := conn.WaitCleaned(); err != nil && !errors.Is(err, client.ErrGone) && !errors.As(err, &failed) {
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
