@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"os"
 	"strings"
-	"sync"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -143,33 +142,9 @@ func podVerb(a *app, use, short string, s *podSelection, act func(context.Contex
 	return cmd
 }
 
-// eachPod does act for all of list, several at once, and prints the IDs of
-// those that went well. All errors but the last are printed; the last is
-// returned.
+// eachPod is each for pods, whose IDs are printed.
 func (a *app) eachPod(list []*libpod.Pod, earlier error, act func(*libpod.Pod) error) error {
-	errs := make([]error, len(list))
-	slots := make(chan struct{}, width)
-	var all sync.WaitGroup
-	for i, p := range list {
-		slots <- struct{}{}
-		all.Go(func() {
-			errs[i] = act(p)
-			<-slots
-		})
-	}
-	all.Wait()
-	var failed []error
-	if earlier != nil {
-		failed = append(failed, flatten(earlier)...)
-	}
-	for i, err := range errs {
-		if err != nil {
-			failed = append(failed, err)
-		} else {
-			fmt.Fprintln(a.out, list[i].ID)
-		}
-	}
-	return a.lastOf(failed)
+	return eachOf(a, list, func(p *libpod.Pod) string { return p.ID }, earlier, act)
 }
 
 func newPodExists(a *app) *cobra.Command {

@@ -135,17 +135,19 @@ const width = 8
 // those that went well in the order given. All errors but the last are
 // printed; the last is returned, as podman has it.
 func (a *app) each(list []chosen, earlier error, act func(chosen) error) error {
+	return eachOf(a, list, func(c chosen) string { return c.word }, earlier, act)
+}
+
+func eachOf[T any](a *app, list []T, word func(T) string, earlier error, act func(T) error) error {
 	errs := make([]error, len(list))
 	slots := make(chan struct{}, width)
 	var all sync.WaitGroup
-	for i, c := range list {
-		all.Add(1)
+	for i, one := range list {
 		slots <- struct{}{}
-		go func() {
-			defer all.Done()
-			errs[i] = act(c)
+		all.Go(func() {
+			errs[i] = act(one)
 			<-slots
-		}()
+		})
 	}
 	all.Wait()
 	var failed []error
@@ -156,7 +158,7 @@ func (a *app) each(list []chosen, earlier error, act func(chosen) error) error {
 		if err != nil {
 			failed = append(failed, err)
 		} else {
-			fmt.Fprintln(a.out, list[i].word)
+			fmt.Fprintln(a.out, word(list[i]))
 		}
 	}
 	return a.lastOf(failed)
