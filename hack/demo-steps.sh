@@ -63,9 +63,49 @@ show carob pod start shop
 show carob pod ps
 show carob pod rm --force --time 0 shop
 
+say "Kubernetes YAML, without a cluster: a pod with a volume claim, a secret and a probe."
+cat >guestbook.yaml <<'YAML'
+apiVersion: v1
+kind: Secret
+metadata: {name: words}
+stringData: {greeting: "hello from a secret"}
+---
+apiVersion: v1
+kind: PersistentVolumeClaim
+metadata: {name: pages}
+spec: {accessModes: [ReadWriteOnce], resources: {requests: {storage: 1Mi}}}
+---
+apiVersion: v1
+kind: Pod
+metadata: {name: guestbook}
+spec:
+  initContainers:
+  - name: write
+    image: localhost/busybox
+    imagePullPolicy: Never
+    command: [sh, -c, 'echo "$GREETING" >/pages/index.html']
+    env: [{name: GREETING, valueFrom: {secretKeyRef: {name: words, key: greeting}}}]
+    volumeMounts: [{name: pages, mountPath: /pages}]
+  containers:
+  - name: web
+    image: localhost/busybox
+    imagePullPolicy: Never
+    command: [httpd, -f, -h, /pages, -p, "80"]
+    volumeMounts: [{name: pages, mountPath: /pages}]
+    livenessProbe: {httpGet: {path: /, port: 80}, periodSeconds: 1}
+  volumes:
+  - {name: pages, persistentVolumeClaim: {claimName: pages}}
+YAML
+show cat guestbook.yaml
+show carob kube play guestbook.yaml
+show carob ps --pod
+show carob exec guestbook-web wget -qO- http://localhost/
+show carob kube down guestbook.yaml
+show carob volume ls
+
 say "Away with it all; nothing of carob keeps running."
 show carob stop --time 2 web
 show carob ps --all
 show carob rm web flaky
-show carob volume rm data
+show carob volume rm data pages
 show carob ps --all
