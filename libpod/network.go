@@ -95,6 +95,19 @@ func (rt *Runtime) helpNetwork(ctx context.Context, c *spec.Container, ns *os.Fi
 	return n, nil
 }
 
+// PodIP is the address that a pod with a network of that mode will have, ""
+// if nobody can tell before.
+func (rt *Runtime) PodIP(mode string) string {
+	kind, arg, err := networkKind(mode)
+	if err != nil || kind != netPasta && kind != netSlirp {
+		return ""
+	}
+	return netns.PlannedIP(netns.Config{
+		Kind: kind, Given: strings.HasPrefix(mode, kind), Options: arg, LockDir: rt.dirs.Run,
+		Dirs: rt.opts.HelperDirs, SlirpPath: rt.opts.SlirpPath,
+	})
+}
+
 // sweepNetworks ends what killed starts have left of networks.
 func (rt *Runtime) sweepNetworks() error {
 	return netns.Sweep(filepath.Dir(rt.dirs.ContainerRun("any")), monitor.PastaPID, monitor.SocketFile, store.SandboxFile)

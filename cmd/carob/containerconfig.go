@@ -32,8 +32,16 @@ func (a *app) engineConfig() (*config.Config, error) {
 	return conf, conf.SetEnv()
 }
 
-// applyConfig fills in from containers.conf what no flag has said.
+// applyConfig fills in from containers.conf what no flag has said. A member of
+// a pod takes what they share from the pod.
 func (o *containerOptions) applyConfig(conf *config.Config) error {
+	inPod := o.c.Pod != "" || o.podIDFile != ""
+	if !inPod {
+		o.applyNamespaces(&conf.Containers)
+	}
+	if !inPod || strings.HasPrefix(o.c.Pod, newPodPrefix) {
+		o.applyShared(&conf.Containers)
+	}
 	o.applyWords(conf)
 	o.applyLists(&conf.Containers)
 	o.applySwitches(&conf.Containers)
@@ -41,23 +49,78 @@ func (o *containerOptions) applyConfig(conf *config.Config) error {
 	return o.applyMounts(&conf.Containers)
 }
 
+// said tells whether a flag was given. What was read from a file has no flags:
+// there it is said when it is set.
+func (o *containerOptions) said(flag string, set bool) bool {
+	if o.flags == nil {
+		return set
+	}
+	return o.flags.Changed(flag)
+}
+
+// configWord is a setting of one word and the flag that wins over it.
+type configWord struct {
+	flag  string
+	dst   *string
+	value string
+}
+
+func (o *containerOptions) setWords(list []configWord) {
+	for _, w := range list {
+		if w.value != "" && !o.said(w.flag, *w.dst != "") {
+			*w.dst = w.value
+		}
+	}
+}
+
+// applyNamespaces are the namespaces of a container that is in no pod.
+func (o *containerOptions) applyNamespaces(d *config.Containers) {
+	iso := &o.c.Isolation
+	o.setWords([]configWord{
+		{"cgroupns", &iso.Cgroup, d.CgroupNS}, {"ipc", &iso.IPC, d.IPCNS}, {"pid", &iso.PID, d.PIDNS}, {"uts", &iso.UTS, d.UTSNS},
+	})
+	if d.UserNS != "" && !o.anyFlag("userns", "uidmap", "gidmap", "subuidname", "subgidname") {
+		iso.User = d.UserNS
+	}
+	if size := d.UserNSSize; size != nil && *size > 0 && iso.User == "auto" {
+		iso.User = fmt.Sprintf("auto:size=%d", *size)
+	}
+}
+
+// applyShared is what the infra container has for a whole pod.
+func (o *containerOptions) applyShared(d *config.Containers) {
+	c, n := &o.c, &o.c.Network
+	o.setWords([]configWord{
+		{"hosts-file", &c.Mounts.HostsFile, d.BaseHostsFile},
+		{"shm-size", &c.Mounts.ShmSize, d.ShmSize},
+		{"", &n.HostInternalIP, d.HostContainersInternalIP},
+	})
+	if c.Isolation.IPC == "host" && !o.said("shm-size", false) {
+		c.Mounts.ShmSize = ""
+	}
+	if d.NetNS != "" && len(o.networks) == 0 {
+		o.networks = []string{d.NetNS}
+	}
+	for _, list := range []struct {
+		flag  string
+		dst   *[]string
+		value config.List
+	}{{"dns", &n.DNS, d.DNSServers}, {"dns-search", &n.DNSSearch, d.DNSSearches}, {"dns-option", &n.DNSOptions, d.DNSOptions}} {
+		if !o.said(list.flag, len(*list.dst) > 0) {
+			*list.dst = append(*list.dst, list.value.Values...)
+		}
+	}
+	o.setSwitches([]configSwitch{{"no-hosts", &c.Mounts.NoHosts, d.NoHosts}, {"no-hostname", &c.Mounts.NoHostname, d.NoHostname}})
+}
+
 // applyWords are settings of one word.
 func (o *containerOptions) applyWords(conf *config.Config) {
 	c, d := &o.c, &conf.Containers
-	for _, w := range []struct {
-		flag  string
-		dst   *string
-		value string
-	}{
+	o.setWords([]configWord{
 		{"cgroups", &c.Resources.Cgroups, d.Cgroups},
-		{"cgroupns", &c.Isolation.Cgroup, d.CgroupNS},
-		{"ipc", &c.Isolation.IPC, d.IPCNS},
-		{"pid", &c.Isolation.PID, d.PIDNS},
-		{"uts", &c.Isolation.UTS, d.UTSNS},
 		{"init-path", &c.Process.InitPath, d.InitPath},
 		{"log-driver", &c.Log.Driver, d.LogDriver},
 		{"log-opt", &c.Log.Tag, d.LogTag},
-		{"shm-size", &c.Mounts.ShmSize, d.ShmSize},
 		{"tz", &c.Process.Timezone, d.TZ},
 		{"umask", &c.Process.Umask, d.Umask},
 		{"hosts-file", &c.Mounts.HostsFile, d.BaseHostsFile},
@@ -65,28 +128,12 @@ func (o *containerOptions) applyWords(conf *config.Config) {
 		{"", &c.Log.Dir, d.LogPath},
 		{"image-volume", &c.Mounts.ImageVolume, conf.Engine.ImageVolumeMode},
 		{"pull", &o.pull.policy, conf.Engine.PullPolicy},
-	} {
-		if w.value != "" && !o.flags.Changed(w.flag) {
-			*w.dst = w.value
-		}
-	}
+	})
 	if c.Security.Seccomp == "" {
 		c.Security.Seccomp = d.SeccompProfile
 	}
 	if c.Security.AppArmor == "" && d.AppArmorProfile == "unconfined" {
 		c.Security.AppArmor = d.AppArmorProfile
-	}
-	if d.UserNS != "" && !o.anyFlag("userns", "uidmap", "gidmap", "subuidname", "subgidname") {
-		c.Isolation.User = d.UserNS
-	}
-	if size := d.UserNSSize; size != nil && *size > 0 && c.Isolation.User == "auto" {
-		c.Isolation.User = fmt.Sprintf("auto:size=%d", *size)
-	}
-	if d.NetNS != "" && len(o.networks) == 0 {
-		o.networks = []string{d.NetNS}
-	}
-	if c.Isolation.IPC == "host" && !o.flags.Changed("shm-size") {
-		c.Mounts.ShmSize = ""
 	}
 }
 
@@ -94,15 +141,6 @@ func (o *containerOptions) applyWords(conf *config.Config) {
 // where both speak of the same thing.
 func (o *containerOptions) applyLists(d *config.Containers) {
 	c := &o.c
-	if !o.flags.Changed("dns") {
-		c.Network.DNS = append(c.Network.DNS, d.DNSServers.Values...)
-	}
-	if !o.flags.Changed("dns-search") {
-		c.Network.DNSSearch = append(c.Network.DNSSearch, d.DNSSearches.Values...)
-	}
-	if !o.flags.Changed("dns-option") {
-		c.Network.DNSOptions = append(c.Network.DNSOptions, d.DNSOptions.Values...)
-	}
 	c.Process.EnvDefaults = wordMap(c.Process.EnvDefaults, d.Env.Values)
 	c.Annotations = wordMap(c.Annotations, d.Annotations.Values)
 	c.Mounts.Devices = append(slices.Clone(d.Devices.Values), c.Mounts.Devices...)
@@ -145,9 +183,10 @@ func (o *containerOptions) fittingSysctls(words []string) []string {
 	if len(o.networks) > 0 {
 		network, _, _ = strings.Cut(o.networks[0], ":")
 	}
-	foreignNet := slices.Contains([]string{"host", "container", "ns", "pod"}, network)
+	inPod := o.c.Pod != "" || o.podIDFile != ""
+	foreignNet := inPod || slices.Contains([]string{"host", "container", "ns", "pod"}, network)
 	ipc, _, _ := strings.Cut(o.c.Isolation.IPC, ":")
-	foreignIPC := slices.Contains([]string{"host", "container", "ns", "pod"}, ipc)
+	foreignIPC := inPod || slices.Contains([]string{"host", "container", "ns", "pod"}, ipc)
 	return slices.DeleteFunc(slices.Clone(words), func(w string) bool {
 		// The default range of ping is carob's own default, set where the
 		// group exists.
@@ -159,14 +198,25 @@ func (o *containerOptions) fittingSysctls(words []string) []string {
 	})
 }
 
+// configSwitch is a boolean and the flag that wins over it.
+type configSwitch struct {
+	flag  string
+	dst   *bool
+	value *bool
+}
+
+func (o *containerOptions) setSwitches(list []configSwitch) {
+	for _, s := range list {
+		if s.value != nil && !o.said(s.flag, *s.dst) {
+			*s.dst = *s.value
+		}
+	}
+}
+
 // applySwitches are the booleans.
 func (o *containerOptions) applySwitches(d *config.Containers) {
 	c := &o.c
-	for _, s := range []struct {
-		flag  string
-		dst   *bool
-		value *bool
-	}{
+	o.setSwitches([]configSwitch{
 		{"env-host", &o.envHost, d.EnvHost},
 		{"http-proxy", &o.httpProxy, d.HTTPProxy},
 		{"init", &c.Process.Init, d.Init},
@@ -174,11 +224,7 @@ func (o *containerOptions) applySwitches(d *config.Containers) {
 		{"no-hostname", &c.Mounts.NoHostname, d.NoHostname},
 		{"privileged", &c.Security.Privileged, d.Privileged},
 		{"read-only", &c.Mounts.ReadOnly, d.ReadOnly},
-	} {
-		if s.value != nil && !o.flags.Changed(s.flag) {
-			*s.dst = *s.value
-		}
-	}
+	})
 	if d.Label != nil && !*d.Label && len(c.Security.Label) == 0 {
 		c.Security.Label = []string{"disable"}
 	}

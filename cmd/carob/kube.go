@@ -124,7 +124,7 @@ func limited(r io.Reader, name string) ([]byte, error) {
 
 // kubeHost is what YAML may ask of this host.
 func kubeHost() kube.Host {
-	h := kube.Host{IP: netns.HostIP(), PodIP: netns.HostIP(), CPUs: runtime.NumCPU()}
+	h := kube.Host{IP: netns.HostIP(), CPUs: runtime.NumCPU()}
 	h.Name, _ = os.Hostname() // "" where it cannot be read
 	var info unix.Sysinfo_t
 	if unix.Sysinfo(&info) == nil {

@@ -14,6 +14,7 @@ import (
 	"github.com/carob-containers/carob/libpod"
 	"github.com/carob-containers/carob/libpod/kube"
 	"github.com/carob-containers/carob/libpod/spec"
+	"github.com/carob-containers/carob/pkg/config"
 )
 
 type kubePlayOptions struct {
@@ -161,8 +162,16 @@ func (o *kubePlayOptions) check() error {
 
 // kubePlan has the file translated.
 func (a *app) kubePlan(ctx context.Context, rt *libpod.Runtime, o *kubePlayOptions, yaml []byte) (*kube.Plan, error) {
+	conf, err := a.config()
+	if err != nil {
+		return nil, err
+	}
 	o.CreateCommand = os.Args
+	if netns := conf.Containers.NetNS; netns != "" && len(o.Network) == 0 {
+		o.Network = []string{netns}
+	}
 	src := &kube.Source{YAML: yaml, Options: o.Options, Host: kubeHost()}
+	src.Host.PodIP = rt.PodIP(plannedNetwork(o.Network, conf))
 	for _, file := range o.configMaps {
 		body, err := a.readYAML(ctx, file)
 		if err != nil {
@@ -170,7 +179,6 @@ func (a *app) kubePlan(ctx context.Context, rt *libpod.Runtime, o *kubePlayOptio
 		}
 		src.ConfigMaps = append(src.ConfigMaps, body)
 	}
-	var err error
 	if src.Secrets, err = rt.KubeSecrets(ctx); err != nil {
 		return nil, err
 	}
@@ -178,7 +186,56 @@ func (a *app) kubePlan(ctx context.Context, rt *libpod.Runtime, o *kubePlayOptio
 	if err != nil {
 		return nil, err
 	}
-	return reply.Plan, nil
+	return reply.Plan, configurePods(reply.Plan.Pods, conf)
+}
+
+// plannedNetwork is the network mode of pods that do not choose one.
+func plannedNetwork(words []string, conf *config.Config) string {
+	o := &containerOptions{}
+	if len(words) > 0 {
+		o.c.Network.Mode, _, _ = spec.ParseNetwork(words[0]) // an error comes with the plan
+	}
+	o.applyNetwork(&conf.Network, conf.Engine.NetworkCmdOptions.Values)
+	return o.c.Network.Mode
+}
+
+// configurePods fills in from containers.conf what the file leaves open.
+func configurePods(pods []kube.Pod, conf *config.Config) error {
+	for i := range pods {
+		infra := &containerOptions{c: pods[i].Infra}
+		infra.applyShared(&conf.Containers)
+		infra.applyNetwork(&conf.Network, conf.Engine.NetworkCmdOptions.Values)
+		pods[i].Infra = infra.c
+		for k := range pods[i].Containers {
+			c := &pods[i].Containers[k]
+			if err := configureMember(&c.Spec, conf); err != nil {
+				return fmt.Errorf("cannot use %s: %w", c.Path, err)
+			}
+		}
+	}
+	return nil
+}
+
+// configureMember does so for a container. Which pod it will be in is not
+// known yet, only that it will be in one.
+func configureMember(c *spec.Container, conf *config.Config) error {
+	defaults := *conf // the file's securityContext has said these, true or false
+	defaults.Containers.Privileged, defaults.Containers.ReadOnly = nil, nil
+	o := &containerOptions{c: *c}
+	o.c.Pod = "played"
+	if err := o.applyConfig(&defaults); err != nil {
+		return err
+	}
+	o.c.Pod = c.Pod
+	if o.envHost {
+		o.c.Process.EnvDefaults = wordMap(o.c.Process.EnvDefaults, os.Environ())
+	}
+	o.c.Process.HTTPProxy = c.Process.HTTPProxy || o.httpProxy
+	if err := o.setPaths(nil); err != nil {
+		return err
+	}
+	*c = o.c
+	return c.Validate()
 }
 
 // printPlayed says what was made, in podman's form.

@@ -129,6 +129,9 @@ func (o *podCreateOptions) complete(caller *callerFacts, args []string) error {
 	if o.pod.ExitPolicy == "" {
 		o.pod.ExitPolicy = caller.conf.Engine.PodExitPolicy
 	}
+	if o.withInfra && slices.Contains(o.pod.Share, "net") {
+		o.infra.applyShared(&caller.conf.Containers)
+	}
 	return o.completeAs(caller, args)
 }
 

@@ -6,6 +6,7 @@ import (
 	"net/netip"
 	"os"
 	"slices"
+	"strings"
 )
 
 // Addresses is what a namespace's interfaces and routes say.
@@ -51,6 +52,43 @@ func (h *Helper) OwnIP() string {
 	return ""
 }
 
+// PlannedIP is the address that a container connected by cfg will have, as far
+// as the options tell before anything is started; "" if that is not known.
+func PlannedIP(cfg Config) string {
+	if _, err := find(&cfg); err != nil {
+		return ""
+	}
+	if cfg.Kind == Slirp {
+		return (&Helper{kind: Slirp, options: cfg.Options}).slirpIP(100)
+	}
+	ips := uplinkIPs()
+	words := strings.Split(cfg.Options, ",")
+	for i, w := range words {
+		name, value, joined := strings.Cut(w, "=")
+		if !joined && i+1 < len(words) {
+			value = words[i+1]
+		}
+		switch name {
+		case "-a", "--address":
+			value, _, _ = strings.Cut(value, "/")
+			return value
+		case "-i", "--interface":
+			var a Addresses
+			a.addOf(value, true)
+			a.addOf(value, false)
+			ips = addressWords(a.IPs)
+		case "-4", "--ipv4-only":
+			ips = slices.DeleteFunc(ips, func(ip string) bool { return strings.Contains(ip, ":") })
+		case "-6", "--ipv6-only":
+			ips = slices.DeleteFunc(ips, func(ip string) bool { return !strings.Contains(ip, ":") })
+		}
+	}
+	if len(ips) == 0 {
+		return ""
+	}
+	return ips[0]
+}
+
 // pastaIPs are the addresses that pasta gives the container.
 func (h *Helper) pastaIPs() []string {
 	if h.options == "" {
@@ -60,11 +98,7 @@ func (h *Helper) pastaIPs() []string {
 	if err != nil {
 		return nil
 	}
-	var ips []string
-	for _, ip := range a.IPs {
-		ips = append(ips, ip.String())
-	}
-	return ips
+	return addressWords(a.IPs)
 }
 
 // HostIP is an address at which the container reaches the host, "" if it has
@@ -104,11 +138,14 @@ func uplinkIPs() []string {
 	var a Addresses
 	a.addOf(name, true)
 	a.addOf(name6, false)
-	var ips []string
-	for _, ip := range a.IPs {
-		ips = append(ips, ip.String())
+	return addressWords(a.IPs)
+}
+
+func addressWords(list []net.IP) (words []string) {
+	for _, ip := range list {
+		words = append(words, ip.String())
 	}
-	return ips
+	return words
 }
 
 // addOf appends an interface's addresses; one that is not there has none.

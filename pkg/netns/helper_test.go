@@ -354,3 +354,26 @@ func TestStrayHelper(t *testing.T) {
 		}
 	}
 }
+
+func TestPlannedIPFollowsTheOptions(t *testing.T) {
+	slirp, err := exec.LookPath(Slirp)
+	if err != nil {
+		slirp = "/bin/true" // it is looked for, and not run
+	}
+	for _, c := range []struct{ kind, options, want string }{
+		{Slirp, "", "10.0.2.100"},
+		{Slirp, "cidr=10.5.0.0/24,mtu=1500", "10.5.0.100"},
+		{Pasta, "--address,192.0.2.7", "192.0.2.7"},
+		{Pasta, "-a,192.0.2.8/24,-4", "192.0.2.8"},
+		{Pasta, "--interface,nosuch0", ""},
+		{"bridge", "", ""},
+	} {
+		dir := t.TempDir()
+		if err := os.Symlink("/bin/true", filepath.Join(dir, Pasta)); err != nil {
+			t.Fatal(err)
+		}
+		if got := PlannedIP(Config{Kind: c.kind, Given: true, Options: c.options, Dirs: []string{dir}, SlirpPath: slirp}); got != c.want {
+			t.Errorf("%s:%s: got %q, want %q", c.kind, c.options, got, c.want)
+		}
+	}
+}

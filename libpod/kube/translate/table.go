@@ -195,7 +195,7 @@ func containerFields() map[string]field {
 
 		"EnvVar.name": {level: yes}, "EnvVar.value": {level: yes}, "EnvVar.valueFrom": {level: yes},
 		"EnvVarSource.configMapKeyRef": {level: yes}, "EnvVarSource.secretKeyRef": {level: yes, note: "read at each start; never in inspect"},
-		"EnvVarSource.fieldRef":         {level: yes, note: "metadata.*, spec.nodeName, spec.serviceAccountName, status.hostIP(s), status.podIP(s), which is the host's, as pasta gives it to pods"},
+		"EnvVarSource.fieldRef":         {level: yes, note: "metadata.*, spec.nodeName, spec.serviceAccountName, status.hostIP(s), status.podIP(s), the address that pasta or slirp4netns gives the pod"},
 		"EnvVarSource.resourceFieldRef": {level: yes}, "EnvVarSource.fileKeyRef": {level: no},
 		"ConfigMapKeySelector.name": {level: yes}, "ConfigMapKeySelector.key": {level: yes}, "ConfigMapKeySelector.optional": {level: yes},
 		"SecretKeySelector.name": {level: yes}, "SecretKeySelector.key": {level: yes}, "SecretKeySelector.optional": {level: yes},
