@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"golang.org/x/sys/unix"
 
@@ -211,44 +212,42 @@ func (p *play) makeHostPaths(from *kube.Pod) error {
 }
 
 func (p *play) makeHostPath(h kube.HostPath) error {
-	st, err := os.Stat(h.Path)
-	missing := errors.Is(err, fs.ErrNotExist)
-	if err != nil && !missing {
+	missing, err := checkHostPath(h)
+	switch {
+	case err != nil || !missing:
 		return err
+	case h.Type == "FileOrCreate":
+		return p.makeFile(h.Path)
+	}
+	return p.makeDirs(h.Path)
+}
+
+// checkHostPath refuses a path that is not what the file says, or is missing
+// and not to be made.
+func checkHostPath(h kube.HostPath) (missing bool, err error) {
+	st, err := os.Stat(h.Path)
+	if errors.Is(err, fs.ErrNotExist) {
+		if !slices.Contains([]string{"DirectoryOrCreate", "FileOrCreate", "SubPath"}, h.Type) {
+			return true, fmt.Errorf("%s does not exist", h.Path)
+		}
+		return true, nil
+	}
+	if err != nil {
+		return false, err
 	}
 	switch h.Type {
-	case "DirectoryOrCreate":
-		if missing {
-			return p.makeDirs(h.Path)
-		}
-		return wantType(h.Path, "directory", st.IsDir())
-	case "SubPath":
-		if missing {
-			return p.makeDirs(h.Path)
-		}
-		return nil
-	case "FileOrCreate":
-		if missing {
-			return p.makeFile(h.Path)
-		}
-		return wantType(h.Path, "file", st.Mode().IsRegular())
-	}
-	if missing {
-		return fmt.Errorf("%s does not exist", h.Path)
-	}
-	switch h.Type {
-	case "Directory":
-		return wantType(h.Path, "directory", st.IsDir())
-	case "File":
-		return wantType(h.Path, "file", st.Mode().IsRegular())
+	case "Directory", "DirectoryOrCreate":
+		return false, wantType(h.Path, "directory", st.IsDir())
+	case "File", "FileOrCreate":
+		return false, wantType(h.Path, "file", st.Mode().IsRegular())
 	case "Socket":
-		return wantType(h.Path, "socket", st.Mode()&fs.ModeSocket != 0)
+		return false, wantType(h.Path, "socket", st.Mode()&fs.ModeSocket != 0)
 	case "CharDevice":
-		return wantType(h.Path, "character device", st.Mode()&fs.ModeCharDevice != 0)
+		return false, wantType(h.Path, "character device", st.Mode()&fs.ModeCharDevice != 0)
 	case "BlockDevice":
-		return wantType(h.Path, "block device", st.Mode()&fs.ModeDevice != 0 && st.Mode()&fs.ModeCharDevice == 0)
+		return false, wantType(h.Path, "block device", st.Mode()&fs.ModeDevice != 0 && st.Mode()&fs.ModeCharDevice == 0)
 	}
-	return nil
+	return false, nil
 }
 
 func wantType(path, what string, is bool) error {

@@ -54,7 +54,8 @@ type replacedSecret struct {
 
 // PlayKube makes what a plan asks for and starts it. On an error, all that it
 // has made is removed again. What needs to be pulled is pulled before anything
-// is made, and before anything that is replaced ends.
+// is made, and what can be refused before is refused, before anything that is
+// replaced ends.
 func (rt *Runtime) PlayKube(ctx context.Context, plan *kube.Plan, opts PlayOptions) (*Played, error) {
 	if err := rt.UndoKilledPlays(ctx); err != nil {
 		return nil, err
@@ -66,7 +67,11 @@ func (rt *Runtime) PlayKube(ctx context.Context, plan *kube.Plan, opts PlayOptio
 	if err := p.ensureImages(ctx); err != nil {
 		return nil, err
 	}
+	p.dropAllLimits()
 	if opts.Replace {
+		if err := p.checkNew(ctx); err != nil {
+			return nil, err
+		}
 		if _, err := rt.DownKube(ctx, &kube.Plan{Owners: plan.Owners}, false); err != nil {
 			return nil, err
 		}
@@ -210,7 +215,6 @@ func (p *play) makePod(ctx context.Context, from *kube.Pod) error {
 		return err
 	}
 	from.Spec.Kube.Play = p.log.id
-	p.dropLimits(&spec.Container{Resources: from.Spec.Resources}, from.Spec.Kube.Kind+" "+from.Spec.Kube.Name, &from.Spec.Resources)
 	pod, err := p.rt.CreatePod(ctx, &from.Spec, PodOptions{Infra: &from.Infra})
 	if err != nil {
 		return err
@@ -223,7 +227,6 @@ func (p *play) makePod(ctx context.Context, from *kube.Pod) error {
 		c := from.Containers[i]
 		nameVolumes(c.Spec.Mounts.List, names)
 		c.Spec.Pod = pod.ID
-		p.dropLimits(&c.Spec, c.Path, &c.Spec.Resources)
 		made, err := p.rt.CreateContainer(ctx, &c.Spec, CreateOptions{Pull: PullOptions{Policy: "missing"}})
 		if err != nil {
 			return err
@@ -236,6 +239,17 @@ func (p *play) makePod(ctx context.Context, from *kube.Pod) error {
 	}
 	p.out.Pods = append(p.out.Pods, out)
 	return p.groupClaims(ctx, pod, from)
+}
+
+func (p *play) dropAllLimits() {
+	for i := range p.plan.Pods {
+		pod := &p.plan.Pods[i]
+		p.dropLimits(&spec.Container{Resources: pod.Spec.Resources}, pod.Spec.Kube.Kind+" "+pod.Spec.Kube.Name, &pod.Spec.Resources)
+		for k := range pod.Containers {
+			c := &pod.Containers[k]
+			p.dropLimits(&c.Spec, c.Path, &c.Spec.Resources)
+		}
+	}
 }
 
 // dropLimits takes away limits that this host cannot enforce, and says so:
