@@ -52,6 +52,9 @@ func (rt *Runtime) hostFacts(r *oci.Runtime, c *spec.Container) (bundle.Host, er
 	if profile := c.Security.AppArmor; profile != "" {
 		h.AppArmor, h.AppArmorMissing = appArmorEnabled(), appArmorMissing(profile)
 	}
+	if len(c.Security.Label) > 0 {
+		h.SELinux = selinuxEnabled()
+	}
 	if c.Security.Privileged {
 		if h.Devices, err = hostdev.All(); err != nil {
 			return h, err

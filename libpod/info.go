@@ -227,12 +227,16 @@ func idMapInfo(maps []userns.IDMap) []IDMapInfo {
 	return out
 }
 
+func selinuxEnabled() bool {
+	_, err := os.Stat("/sys/fs/selinux/enforce")
+	return err == nil
+}
+
 func (rt *Runtime) securityInfo() SecurityInfo {
 	s := SecurityInfo{Rootless: rootless()}
 	s.AppArmorEnabled = appArmorEnabled() && !s.Rootless
-	_, err := os.Stat("/sys/fs/selinux/enforce")
-	s.SELinuxEnabled = err == nil
-	_, err = os.Stat("/proc/sys/kernel/seccomp/actions_avail")
+	s.SELinuxEnabled = selinuxEnabled()
+	_, err := os.Stat("/proc/sys/kernel/seccomp/actions_avail")
 	s.SeccompEnabled = err == nil
 	s.DefaultCapabilities = strings.Join(fullNames(bundle.DefaultCapabilities()), ",")
 	return s

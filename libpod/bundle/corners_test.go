@@ -577,6 +577,9 @@ func TestCorner37Labels(t *testing.T) {
 	wantError(t, err, `cannot use apparmor profile "foo": only root may apply one`, "")
 	_, err = Generate(with(func(in *Input) { in.Spec.Security.Label = []string{"type:x_t"} }))
 	wantError(t, err, "cannot set --security-opt label=type:x_t: SELinux is not enabled on this system", "")
+	_, err = Generate(with(func(in *Input) { in.Spec.Security.Label, in.Host.SELinux = []string{"type:x_t"}, true }))
+	wantError(t, err, "cannot set --security-opt label=type:x_t: carob does not set SELinux labels",
+		"use --security-opt label=disable, which is how every container runs")
 	config := generateOK(t, with(func(in *Input) {
 		in.Spec.Security = spec.Security{Label: []string{"disable"}, AppArmor: "unconfined"}
 	}))
@@ -584,10 +587,10 @@ func TestCorner37Labels(t *testing.T) {
 		t.Error(config.Process)
 	}
 	config = generateOK(t, with(func(in *Input) {
-		in.Host = Host{AppArmor: true, SELinux: true, ProcessLabel: "p", MountLabel: "m", CgroupMode: CgroupNone}
+		in.Host = Host{AppArmor: true, SELinux: true, CgroupMode: CgroupNone}
 		in.Spec.Security.AppArmor = "foo"
 	}))
-	if config.Process.ApparmorProfile != "foo" || config.Process.SelinuxLabel != "p" || config.Linux.MountLabel != "m" {
+	if config.Process.ApparmorProfile != "foo" || config.Process.SelinuxLabel != "" || config.Linux.MountLabel != "" {
 		t.Error(config.Process, config.Linux.MountLabel)
 	}
 }

@@ -131,9 +131,7 @@ type Host struct {
 
 	AppArmor        bool // the kernel has it; only root may apply profiles
 	AppArmorMissing bool // the profile asked for is not loaded
-	SELinux         bool
-	// ProcessLabel and MountLabel are the SELinux labels chosen by the caller.
-	ProcessLabel, MountLabel string
+	SELinux         bool // the kernel enforces or logs a policy
 
 	Devices  []hostdev.Device // all of the host's, for --privileged as root (hostdev.All)
 	InitPath string           // catatonit, for --init; "" when not installed

@@ -76,17 +76,17 @@ func splitPaths(words []string) []string {
 	return paths
 }
 
-// addLabels names the SELinux labels and the AppArmor profile. Where the host
-// has neither, "off" is what it is, and anything else cannot be honoured.
+// addLabels names the AppArmor profile. carob sets no SELinux labels, on no
+// host: "off" is what it is, and anything else cannot be honoured.
 func (g *generator) addLabels() error {
-	if g.Host.SELinux {
-		g.oci.SetProcessSelinuxLabel(g.Host.ProcessLabel)
-		g.oci.SetLinuxMountLabel(g.Host.MountLabel)
-	} else {
-		for _, l := range g.Spec.Security.Label {
-			if l != "disable" && l != "nested" {
-				return fmt.Errorf("cannot set --security-opt label=%s: SELinux is not enabled on this system", l)
-			}
+	for _, l := range g.Spec.Security.Label {
+		switch {
+		case l == "disable" || l == "nested":
+		case g.Host.SELinux:
+			return hinted("use --security-opt label=disable, which is how every container runs",
+				"cannot set --security-opt label=%s: carob does not set SELinux labels", l)
+		default:
+			return fmt.Errorf("cannot set --security-opt label=%s: SELinux is not enabled on this system", l)
 		}
 	}
 	if profile := g.Spec.Security.AppArmor; profile != "unconfined" {
