@@ -13,6 +13,10 @@ import (
 // idle is the payload whose own memory is left out of the sum.
 const idle = "sleep 31415"
 
+// settle is how long containers are left alone before they count as idle: the
+// monitors give back what they needed to start after two quiet seconds.
+const settle = 4 * time.Second
+
 // memoryCases measure what an idle detached container costs besides itself:
 // the PSS of every process the side has, payloads left out, over n.
 func memoryCases(h *rig.Host, carob, podman *side) []testcase {
@@ -84,7 +88,7 @@ func memory(h *rig.Host, s *side, n int, flags []string) (map[string]float64, er
 
 // settledMemory is the PSS in KiB of all that the side has, over n.
 func settledMemory(h *rig.Host, s *side, n int) (map[string]float64, error) {
-	time.Sleep(300 * time.Millisecond) // helpers settle
+	time.Sleep(settle)
 	processes, err := s.Processes(0)
 	if err != nil {
 		return nil, err
