@@ -35,23 +35,44 @@ type CopyOptions struct {
 
 // Copy copies a file or a directory between containers and the host.
 func (rt *Runtime) Copy(ctx context.Context, from, to Place, o CopyOptions) error {
+	if from.Container != nil && to.Container != nil && from.Container.ID == to.Container.ID {
+		// Within one container: it is locked, and mounted, once.
+		return from.with(ctx, func(t *filetree.Tree) error { return copyBetween(t, t, from, to, o) })
+	}
 	return from.with(ctx, func(src *filetree.Tree) error {
-		return to.with(ctx, func(dst *filetree.Tree) error {
-			mode, err := from.stat(src)
-			if err != nil {
-				return err
-			}
-			dir, as, err := to.target(dst, from.Path, mode.IsDir(), o.Overwrite)
-			if err != nil {
-				return err
-			}
-			r, w := io.Pipe()
-			go func() { w.CloseWithError(from.pack(src, w, as, true)) }()
-			err = to.unpack(r, dst, dir, o)
-			r.CloseWithError(err)
-			return err
-		})
+		return to.with(ctx, func(dst *filetree.Tree) error { return copyBetween(src, dst, from, to, o) })
 	})
+}
+
+func copyBetween(src, dst *filetree.Tree, from, to Place, o CopyOptions) error {
+	mode, err := from.stat(src)
+	if err != nil {
+		return err
+	}
+	dir, as, err := to.target(dst, from.Path, mode.IsDir(), o.Overwrite)
+	if err != nil {
+		return err
+	}
+	if src == dst {
+		if err := refuseOntoItself(src, from, to, path.Join(dir, as)); err != nil {
+			return err
+		}
+	}
+	r, w := io.Pipe()
+	go func() { w.CloseWithError(from.pack(src, w, as, true)) }()
+	err = to.unpack(r, dst, dir, o)
+	r.CloseWithError(err)
+	return err
+}
+
+// refuseOntoItself: a copy that lies in what is copied would never end, and a
+// file copied to itself would be emptied.
+func refuseOntoItself(t *filetree.Tree, from, to Place, target string) error {
+	source, err := t.Resolve(from.Path)
+	if err == nil && under(target, source) {
+		err = fmt.Errorf("cannot copy %s to %s: that is the source itself or lies in it", from, to)
+	}
+	return err
 }
 
 // CopyOut writes what from names as a tar.

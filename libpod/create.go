@@ -283,14 +283,29 @@ func (rt *Runtime) chooseImage(ctx context.Context, c *spec.Container, pull Pull
 	}
 	img, err := rt.baseImage(c, c.Image)
 	var missing *image.NotFoundError
-	if errors.As(err, &missing) {
-		if pull.Policy == "never" {
-			return nil, withHint(fmt.Errorf("cannot use image %s: it is not in the local storage and the pull policy is never", c.Image),
-				"carob pull "+c.Image)
-		}
+	switch never := pull.Policy == "never"; {
+	case errors.As(err, &missing) && never:
+		return nil, withHint(fmt.Errorf("cannot use image %s: it is not in the local storage and the pull policy is never", c.Image),
+			"carob pull "+c.Image)
+	case err == nil && !pull.fits(img.config) && never:
+		return nil, fmt.Errorf("cannot use image %s: the one in the local storage is for %s/%s and the pull policy is never",
+			c.Image, img.config.OS, img.config.Architecture)
+	case errors.As(err, &missing), err == nil && !pull.fits(img.config):
 		return rt.pulled(ctx, c, pull)
 	}
 	return img, err
+}
+
+// fits tells whether an image is for the platform that was asked for. One that
+// does not say what it is for fits all.
+func (o *PullOptions) fits(c *image.Config) bool {
+	os, arch, variant := o.OS, o.Arch, o.Variant
+	if o.Platform != "" {
+		os, arch, _ = strings.Cut(o.Platform, "/")
+		arch, variant, _ = strings.Cut(arch, "/")
+	}
+	one := func(asked, has string) bool { return asked == "" || has == "" || asked == has }
+	return one(os, c.OS) && one(arch, c.Architecture) && one(variant, c.Variant)
 }
 
 func (rt *Runtime) pulled(ctx context.Context, c *spec.Container, pull PullOptions) (*baseImage, error) {

@@ -11,6 +11,7 @@ import (
 	"github.com/containers/storage/pkg/idtools"
 
 	"github.com/carob-containers/carob/libpod/kube"
+	"github.com/carob-containers/carob/libpod/monitor/client"
 	"github.com/carob-containers/carob/libpod/spec"
 	"github.com/carob-containers/carob/pkg/rootfs"
 )
@@ -23,7 +24,7 @@ func (l *launcher) addGroups() error {
 		}
 		gid, err := rootfs.LookupGroup(l.rootfs, g)
 		if err != nil {
-			return err
+			return &client.Failed{Code: cannotRun, Text: err.Error()}
 		}
 		if !slices.Contains(l.in.User.Groups, gid) {
 			l.in.User.Groups = append(l.in.User.Groups, gid)

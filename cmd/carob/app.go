@@ -30,7 +30,6 @@ type app struct {
 type globalOptions struct {
 	root, runroot, storageDriver string
 	storageOpts                  []string
-	logLevel                     string
 	cgroupManager                string
 	runtime                      string
 	runtimeFlags                 []string

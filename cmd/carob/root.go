@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 
@@ -112,7 +113,7 @@ func addGlobalFlags(root *cobra.Command, g *globalOptions) {
 	f.StringVar(&g.runroot, "runroot", "", "directory of what does not outlive a reboot")
 	f.StringVar(&g.storageDriver, "storage-driver", "", "storage driver (overlay, vfs)")
 	f.StringArrayVar(&g.storageOpts, "storage-opt", nil, "option of the storage driver")
-	f.StringVar(&g.logLevel, "log-level", "warn", "debug, info, warn, error, fatal or panic")
+	f.Var(&flagValue{set: checkLogLevel, kind: "string", text: "warn"}, "log-level", "debug, info, warn, error, fatal or panic")
 	f.StringVar(&g.cgroupManager, "cgroup-manager", "", "systemd, cgroupfs or disabled")
 	f.StringVar(&g.runtime, "runtime", "", "OCI runtime: a name or a path")
 	f.StringArrayVar(&g.runtimeFlags, "runtime-flag", nil, "global flag of the OCI runtime, without its dashes")
@@ -121,4 +122,14 @@ func addGlobalFlags(root *cobra.Command, g *globalOptions) {
 	f.StringArrayVar(&g.hooksDirs, "hooks-dir", nil, "directory of OCI hooks")
 	f.StringVar(&g.volumePath, "volumepath", "", "directory of volumes, as long as there are none elsewhere")
 	f.StringVar(&g.networkCmdPath, "network-cmd-path", "", "path of slirp4netns")
+}
+
+// checkLogLevel is all there is to --log-level in this program, which does not
+// log: only carob-image has libraries that do.
+func checkLogLevel(level string) error {
+	switch strings.ToLower(level) {
+	case "trace", "debug", "info", "warn", "warning", "error", "fatal", "panic":
+		return nil
+	}
+	return errors.New("it is none of trace, debug, info, warn, error, fatal, panic")
 }

@@ -96,13 +96,17 @@ func (c *Client) saveOne(ctx context.Context, sys *types.SystemContext, s saved,
 			err = os.MkdirAll(path, 0o755)
 		}
 	default:
-		err = fmt.Errorf("unknown format %q: it is none of %s, %s, %s, %s", o.Format, DockerArchive, OCIArchive, OCIDir, DockerDir)
+		err = o.unknown()
 	}
 	if err != nil {
 		return err
 	}
 	_, err = c.copyOut(ctx, sys, s.img, s.as, dest, po)
 	return err
+}
+
+func (o SaveOptions) unknown() error {
+	return fmt.Errorf("unknown format %q: it is none of %s, %s, %s, %s", o.Format, DockerArchive, OCIArchive, OCIDir, DockerDir)
 }
 
 // saveArchive writes a docker archive: every image once, with all the names
@@ -167,7 +171,11 @@ func (c *Client) fullTag(name string) string {
 
 // SaveTo is Save into a stream, such as standard output.
 func (c *Client) SaveTo(ctx context.Context, names []string, w io.Writer, o SaveOptions) (err error) {
-	if o.Format != DockerArchive && o.Format != OCIArchive {
+	switch o.Format {
+	case DockerArchive, OCIArchive:
+	default:
+		return o.unknown()
+	case OCIDir, DockerDir:
 		return fmt.Errorf("cannot save as %s to a stream: it is a directory", o.Format)
 	}
 	dir, err := os.MkdirTemp(tempDir(), "carob-save-")
