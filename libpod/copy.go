@@ -35,12 +35,18 @@ type CopyOptions struct {
 
 // Copy copies a file or a directory between containers and the host.
 func (rt *Runtime) Copy(ctx context.Context, from, to Place, o CopyOptions) error {
-	if from.Container != nil && to.Container != nil && from.Container.ID == to.Container.ID {
-		// Within one container: it is locked, and mounted, once.
-		return from.with(ctx, func(t *filetree.Tree) error { return copyBetween(t, t, from, to, o) })
+	between := func(src, dst *filetree.Tree) error { return copyBetween(src, dst, from, to, o) }
+	switch {
+	case from.Container == nil || to.Container == nil || from.Container.ID < to.Container.ID:
+		return from.with(ctx, func(src *filetree.Tree) error {
+			return to.with(ctx, func(dst *filetree.Tree) error { return between(src, dst) })
+		})
+	case from.Container.ID == to.Container.ID: // is locked, and mounted, once
+		return from.with(ctx, func(t *filetree.Tree) error { return between(t, t) })
 	}
-	return from.with(ctx, func(src *filetree.Tree) error {
-		return to.with(ctx, func(dst *filetree.Tree) error { return copyBetween(src, dst, from, to, o) })
+	// In the order of their IDs: two copies that cross do not wait for each other.
+	return to.with(ctx, func(dst *filetree.Tree) error {
+		return from.with(ctx, func(src *filetree.Tree) error { return between(src, dst) })
 	})
 }
 

@@ -173,10 +173,10 @@ func (c *Client) fullTag(name string) string {
 func (c *Client) SaveTo(ctx context.Context, names []string, w io.Writer, o SaveOptions) (err error) {
 	switch o.Format {
 	case DockerArchive, OCIArchive:
-	default:
-		return o.unknown()
 	case OCIDir, DockerDir:
 		return fmt.Errorf("cannot save as %s to a stream: it is a directory", o.Format)
+	default:
+		return o.unknown()
 	}
 	dir, err := os.MkdirTemp(tempDir(), "carob-save-")
 	if err != nil {
