@@ -42,6 +42,7 @@ func (o *containerOptions) applyConfig(conf *config.Config) error {
 	if !inPod || strings.HasPrefix(o.c.Pod, newPodPrefix) {
 		o.applyShared(&conf.Containers)
 	}
+	o.applyHostFiles(&conf.Containers)
 	o.applyWords(conf)
 	o.applyLists(&conf.Containers)
 	o.applySwitches(&conf.Containers)
@@ -90,11 +91,7 @@ func (o *containerOptions) applyNamespaces(d *config.Containers) {
 // applyShared is what the infra container has for a whole pod.
 func (o *containerOptions) applyShared(d *config.Containers) {
 	c, n := &o.c, &o.c.Network
-	o.setWords([]configWord{
-		{"hosts-file", &c.Mounts.HostsFile, d.BaseHostsFile},
-		{"shm-size", &c.Mounts.ShmSize, d.ShmSize},
-		{"", &n.HostInternalIP, d.HostContainersInternalIP},
-	})
+	o.setWords([]configWord{{"shm-size", &c.Mounts.ShmSize, d.ShmSize}})
 	if c.Isolation.IPC == "host" && !o.said("shm-size", false) {
 		c.Mounts.ShmSize = ""
 	}
@@ -110,7 +107,18 @@ func (o *containerOptions) applyShared(d *config.Containers) {
 			*list.dst = append(*list.dst, list.value.Values...)
 		}
 	}
-	o.setSwitches([]configSwitch{{"no-hosts", &c.Mounts.NoHosts, d.NoHosts}, {"no-hostname", &c.Mounts.NoHostname, d.NoHostname}})
+	o.applyHostFiles(d)
+}
+
+// applyHostFiles is about /etc/hosts and /etc/hostname. Lines that were asked
+// for want the file to be written.
+func (o *containerOptions) applyHostFiles(d *config.Containers) {
+	m, n := &o.c.Mounts, &o.c.Network
+	o.setWords([]configWord{{"hosts-file", &m.HostsFile, d.BaseHostsFile}, {"", &n.HostInternalIP, d.HostContainersInternalIP}})
+	o.setSwitches([]configSwitch{{"no-hostname", &m.NoHostname, d.NoHostname}})
+	if len(n.AddHosts) == 0 {
+		o.setSwitches([]configSwitch{{"no-hosts", &m.NoHosts, d.NoHosts}})
+	}
 }
 
 // applyWords are settings of one word.
@@ -123,8 +131,6 @@ func (o *containerOptions) applyWords(conf *config.Config) {
 		{"log-opt", &c.Log.Tag, d.LogTag},
 		{"tz", &c.Process.Timezone, d.TZ},
 		{"umask", &c.Process.Umask, d.Umask},
-		{"hosts-file", &c.Mounts.HostsFile, d.BaseHostsFile},
-		{"", &c.Network.HostInternalIP, d.HostContainersInternalIP},
 		{"", &c.Log.Dir, d.LogPath},
 		{"image-volume", &c.Mounts.ImageVolume, conf.Engine.ImageVolumeMode},
 		{"pull", &o.pull.policy, conf.Engine.PullPolicy},
@@ -220,8 +226,6 @@ func (o *containerOptions) applySwitches(d *config.Containers) {
 		{"env-host", &o.envHost, d.EnvHost},
 		{"http-proxy", &o.httpProxy, d.HTTPProxy},
 		{"init", &c.Process.Init, d.Init},
-		{"no-hosts", &c.Mounts.NoHosts, d.NoHosts},
-		{"no-hostname", &c.Mounts.NoHostname, d.NoHostname},
 		{"privileged", &c.Security.Privileged, d.Privileged},
 		{"read-only", &c.Mounts.ReadOnly, d.ReadOnly},
 	})
