@@ -14,6 +14,8 @@ type row struct {
 	Names  []string          `json:"Names"`
 	Labels map[string]string `json:"Labels"`
 	State  state             `json:"State"`
+
+	FullImage string `json:"Image"` // for JSON; templates have the method
 }
 
 type state struct {
@@ -22,6 +24,8 @@ type state struct {
 }
 
 func (r row) Name() string { return strings.Join(r.Names, ",") }
+
+func (r row) Image() string { return r.FullImage }
 
 func rows() []row {
 	return []row{
@@ -114,7 +118,7 @@ func TestWrongTemplateIsOneLineWithTheFields(t *testing.T) {
 	}
 	err := report.Write(new(strings.Builder), rows(), report.Options{Format: "{{.Foo}}"})
 	var h interface{ Hint() string }
-	if !errors.As(err, &h) || h.Hint() != "fields are .ID .Names .Labels .State .Name" {
+	if !errors.As(err, &h) || h.Hint() != "fields are .ID .Names .Labels .State .Image .Name" {
 		t.Errorf("hint of %v is %q", err, h.Hint())
 	}
 }

@@ -2,6 +2,7 @@ package report
 
 import (
 	"reflect"
+	"slices"
 	"strings"
 	"text/template/parse"
 	"unicode"
@@ -221,18 +222,25 @@ func fieldNames(t reflect.Type) []string {
 	if t.Kind() != reflect.Struct {
 		return nil
 	}
-	var names []string
-	for _, f := range reflect.VisibleFields(t) {
-		if f.IsExported() && !f.Anonymous {
-			names = append(names, f.Name)
-		}
-	}
+	var fields, methods []string
 	p := reflect.PointerTo(t)
 	for i := range p.NumMethod() {
 		m := p.Method(i)
 		if m.Type.NumIn() == 1 && m.Type.NumOut() > 0 {
-			names = append(names, m.Name)
+			methods = append(methods, m.Name)
 		}
 	}
-	return names
+	for _, f := range reflect.VisibleFields(t) {
+		if f.IsExported() && !f.Anonymous && !stoodInFor(f, methods) {
+			fields = append(fields, f.Name)
+		}
+	}
+	return append(fields, methods...)
+}
+
+// stoodInFor tells of a field that is there for JSON only: a method has its name or the
+// name its key has, and that is what users are to type.
+func stoodInFor(f reflect.StructField, methods []string) bool {
+	key, _, _ := strings.Cut(f.Tag.Get("json"), ",")
+	return slices.ContainsFunc(methods, func(m string) bool { return m == f.Name || strings.EqualFold(m, key) })
 }
