@@ -69,7 +69,7 @@ func (b *ioBuffer) release() {
 }
 
 // quietTime is how long nothing must have happened before memory is given back.
-const quietTime = 2 * time.Second
+const quietTime = 500 * time.Millisecond
 
 // garbageLimit is how much rubbish is worth a collection, whose own tables
 // take 200 kB.

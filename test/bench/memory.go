@@ -14,8 +14,8 @@ import (
 const idle = "sleep 31415"
 
 // settle is how long containers are left alone before they count as idle: the
-// monitors give back what they needed to start after two quiet seconds.
-const settle = 4 * time.Second
+// monitors give back what they needed to start when all is quiet.
+const settle = 2 * time.Second
 
 // memoryCases measure what an idle detached container costs besides itself:
 // the PSS of every process the side has, payloads left out, over n.
