@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -81,7 +82,11 @@ func (a *app) exitCode(err error) int {
 			return code
 		}
 	}
-	fmt.Fprintf(a.err, "Error: %s\n", strings.TrimRight(err.Error(), "\n"))
+	text := strings.TrimRight(err.Error(), "\n")
+	if errors.Is(err, context.Canceled) { // by a signal
+		text = strings.ReplaceAll(text, context.Canceled.Error(), "interrupted")
+	}
+	fmt.Fprintf(a.err, "Error: %s\n", text)
 	var h hinted
 	if errors.As(err, &h) && h.Hint() != "" {
 		fmt.Fprintf(a.err, "Hint: %s\n", h.Hint())
