@@ -15,6 +15,7 @@ import (
 	"os/exec"
 	"os/user"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -251,7 +252,12 @@ func startCopy(root string, view View, account *user.User) (int, error) {
 	if view.root() {
 		account = &user.User{Username: "root", Uid: "0", Gid: "0", HomeDir: "/root"}
 	}
-	argv := append([]string{filepath.Join(root, "body")}, os.Args[1:]...)
+	// go test's log of what a test reads is in a directory of whoever started
+	// it; without it the result is not cached, which it must not be anyway.
+	args := slices.DeleteFunc(slices.Clone(os.Args[1:]), func(arg string) bool {
+		return strings.HasPrefix(arg, "-test.testlogfile=")
+	})
+	argv := append([]string{filepath.Join(root, "body")}, args...)
 	if os.Geteuid() == 0 {
 		argv = append([]string{
 			"unshare", "-m", "--propagation=private",
