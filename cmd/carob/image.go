@@ -12,7 +12,7 @@ import (
 // newImage is the parent of the image commands. Those that move images
 // (pull, save, ...) are carob-image's and never come here.
 func newImage(a *app) *cobra.Command {
-	cmd := &cobra.Command{Use: "image", Short: "Manage images"}
+	cmd := parent(a, "image", "Manage images", nil)
 	list := newImages(a)
 	list.Use, list.Aliases = strings.Replace(list.Use, "images", "list", 1), []string{"ls"}
 	inspect := newImageInspect(a)

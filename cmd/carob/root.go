@@ -58,7 +58,7 @@ func newGlobalRoot(a *app) *cobra.Command {
 // noSuchCommand runs when no command was named, or one that is not there.
 func noSuchCommand(cmd *cobra.Command, args []string) error {
 	if len(args) == 0 {
-		return usage(cmd, fmt.Errorf("missing command '%s COMMAND'", cmd.CommandPath()))
+		return errors.Join(cmd.Help(), fmt.Errorf("missing command '%s COMMAND'", cmd.CommandPath()))
 	}
 	err := fmt.Errorf("unrecognized command '%s %s'", cmd.CommandPath(), args[0])
 	cmd.SuggestionsMinimumDistance = 2 // letters wrong, as cobra itself takes where it asks

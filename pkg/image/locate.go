@@ -68,6 +68,19 @@ func Locate(o Options) (Paths, error) {
 	return Paths{GraphRoot: c.GraphRoot, RunRoot: c.RunRoot, Driver: c.GraphDriverName, Config: c.config}, nil
 }
 
+// forgetMissingRuntimeDir unsets a runtime directory that is not there, which
+// the library would stop at: without the variable the user's own is found.
+func forgetMissingRuntimeDir() error {
+	dir := os.Getenv("XDG_RUNTIME_DIR")
+	if dir == "" {
+		return nil
+	}
+	if _, err := os.Stat(dir); errors.Is(err, os.ErrNotExist) {
+		return os.Unsetenv("XDG_RUNTIME_DIR")
+	}
+	return nil
+}
+
 // choice is storage.conf, environment and Options in one.
 type choice struct {
 	types.StoreOptions
@@ -79,6 +92,9 @@ type choice struct {
 func choose(o Options) (*choice, error) {
 	config, driverSet, err := checkConfig()
 	if err != nil {
+		return nil, err
+	}
+	if err := forgetMissingRuntimeDir(); err != nil {
 		return nil, err
 	}
 	so, err := types.DefaultStoreOptions()
