@@ -225,7 +225,7 @@ func (l *launcher) gather(ctx context.Context) error {
 		l.in.Image = &l.image.config.Config.ImageConfig
 	}
 	for _, step := range []func(context.Context) error{
-		l.joinNamespaces, l.shareShm, l.resolveHostname, l.lookupUser, l.resolveMounts, l.resolveSecrets, l.resolveDevices, l.completeRootfs, l.writeFiles,
+		l.joinNamespaces, l.shareShm, l.resolveHostname, l.lookupUser, l.resolveMounts, l.addSubscriptions, l.resolveSecrets, l.resolveDevices, l.completeRootfs, l.writeFiles,
 	} {
 		if err := step(ctx); err != nil {
 			return err
