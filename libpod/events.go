@@ -20,7 +20,7 @@ func (rt *Runtime) event(c *Container, status string, more map[string]string) {
 		attrs = map[string]string{}
 	}
 	maps.Copy(attrs, more)
-	rt.WriteEvent(Event{Type: "container", Status: status, ID: c.ID, Name: c.Name, Image: c.ImageName, Attributes: attrs})
+	rt.WriteEvent(Event{Type: "container", Status: status, ID: c.ID, Name: c.Name, Image: c.ImageName, Pod: c.Pod, Attributes: attrs})
 }
 
 // WriteEvent appends e to the file of events.

@@ -285,7 +285,7 @@ func (l *launcher) monitorConfig(ctx context.Context, cfg *rspec.Spec) *monitor.
 		RestartPolicy: c.Container.Restart.Policy, RestartMax: c.Container.Restart.Max,
 		StopSignal: int(c.stopSignal(l.image)), StopTimeout: c.stopTimeout(), Timeout: c.Process.Timeout,
 		PIDFile: c.PIDFile, Remove: c.Container.Remove, Cleanup: rt.selfArgv("container", "cleanup", "--rm", c.ID), Again: rt.selfArgv("start", c.ID),
-		EventBase: c.Labels, CreateFlags: rt.opts.CreateFlags,
+		EventBase: c.Labels, Pod: c.Pod, CreateFlags: rt.opts.CreateFlags,
 	}
 	if !rt.opts.NoEvents {
 		m.Events = rt.dirs.Events()

@@ -77,6 +77,7 @@ type eventRow struct {
 	Image             string `json:",omitempty"`
 	Name              string `json:",omitempty"`
 	Network           string `json:",omitempty"`
+	PodID             string `json:",omitempty"`
 	HealthStatus      string `json:"health_status,omitempty"`
 	Status            string
 	Time              time.Time
@@ -85,7 +86,7 @@ type eventRow struct {
 }
 
 func (a *app) printEvent(o *eventsOptions, e *libpod.Event) error {
-	row := eventRow{ID: e.ID, Image: e.Image, Name: e.Name, Status: e.Status, Time: e.Time, Type: e.Type, Attributes: e.Attributes}
+	row := eventRow{ID: e.ID, Image: e.Image, Name: e.Name, Status: e.Status, Time: e.Time, Type: e.Type, PodID: e.Pod, Attributes: e.Attributes}
 	if code, ok := e.Attributes["containerExitCode"]; ok { // a key of its own here
 		row.ContainerExitCode, _ = strconv.Atoi(code)
 		delete(row.Attributes, "containerExitCode")

@@ -102,5 +102,7 @@ type Config struct {
 	// this container carries (docs/STATE.md has the line's format).
 	Events    string            `json:"events,omitempty"`
 	EventBase map[string]string `json:"event_base,omitempty"`
-	Image     string            `json:"image,omitempty"`
+	// Pod is the ID of the container's pod, for its events.
+	Pod   string `json:"pod,omitempty"`
+	Image string `json:"image,omitempty"`
 }

@@ -17,6 +17,7 @@ type Event struct {
 	ID         string            `json:"id,omitempty"`
 	Name       string            `json:"name,omitempty"`
 	Image      string            `json:"image,omitempty"`
+	Pod        string            `json:"pod,omitempty"`
 	Attributes map[string]string `json:"attributes,omitempty"`
 }
 
@@ -60,6 +61,6 @@ func (s *supervisor) event(status string, more ...string) {
 	}
 	_ = AppendEvent(s.cfg.Events, &Event{
 		Time: time.Now().UTC(), Type: "container", Status: status,
-		ID: s.cfg.ID, Name: s.cfg.Name, Image: s.cfg.Image, Attributes: attributes,
+		ID: s.cfg.ID, Name: s.cfg.Name, Image: s.cfg.Image, Pod: s.cfg.Pod, Attributes: attributes,
 	})
 }

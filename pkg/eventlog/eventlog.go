@@ -20,6 +20,7 @@ type Event struct {
 	ID         string            `json:"id,omitempty"`
 	Name       string            `json:"name,omitempty"`
 	Image      string            `json:"image,omitempty"`
+	Pod        string            `json:"pod,omitempty"` // a container's, its ID
 	Attributes map[string]string `json:"attributes,omitempty"`
 }
 
