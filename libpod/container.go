@@ -22,6 +22,7 @@ type Container struct {
 	host *bundle.Host // set by create, for the start that follows
 	base *baseImage   // set once it was looked up
 	net  *network     // set when create has begun it for the start that follows
+	lock *store.Lock  // ours since creation, for the start that follows; see Lock
 
 	mountsVolumes bool // set by a start whose volumes had to be mounted
 }
@@ -86,8 +87,14 @@ func (c *Container) RunDir() string { return c.rt.dirs.ContainerRun(c.ID) }
 // hasLayer tells that its root file system is a layer on top of an image.
 func (c *Container) hasLayer() bool { return c.Rootfs == nil && !c.Infra }
 
-// Lock keeps other commands from changing the container until released.
+// Lock keeps other commands from changing the container until released. Where
+// a start follows creation it is held from there on: nobody else may start the
+// container in between.
 func (c *Container) Lock(ctx context.Context) (*store.Lock, error) {
+	if l := c.lock; l != nil {
+		c.lock = nil
+		return l, nil
+	}
 	l, err := store.Acquire(ctx, filepath.Join(c.Dir(), store.LockFile), false)
 	if errors.Is(err, os.ErrNotExist) {
 		return nil, &NoContainerError{c.Name}

@@ -83,7 +83,7 @@ func (rt *Runtime) createContainer(ctx context.Context, c *spec.Container, opts 
 	if err != nil {
 		return nil, err
 	}
-	defer lock.Release()
+	defer func() { lock.Release() }()
 	if opts.StartFollows {
 		if ctr.net, err = rt.beginNetwork(ctx, c); err != nil {
 			return nil, errors.Join(err, ctr.erase(context.WithoutCancel(ctx)))
@@ -94,6 +94,9 @@ func (rt *Runtime) createContainer(ctx context.Context, c *spec.Container, opts 
 		return nil, errors.Join(err, ctr.erase(context.WithoutCancel(ctx)))
 	}
 	rt.event(ctr, "create", nil)
+	if opts.StartFollows {
+		ctr.lock, lock = lock, nil
+	}
 	return ctr, nil
 }
 

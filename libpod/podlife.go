@@ -50,7 +50,7 @@ func (p *Pod) start(ctx context.Context) error {
 		}
 	}
 	return together(regular, func(c *Container) error {
-		return p.rt.ensureRunning(ctx, c.ID)
+		return ignoreGone(p.rt.ensureRunning(ctx, c.ID)) // --rm: it ran meanwhile
 	})
 }
 
