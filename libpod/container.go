@@ -259,6 +259,10 @@ func liveStatus(rec *monitor.Record) string {
 		return StateStopping
 	case monitor.StateRestarting:
 		return StateRestarting
+	case monitor.StateCreating:
+		if rec.Restarts > 0 {
+			return StateRestarting // its policy runs it again right now
+		}
 	}
 	return StateCreated // being created
 }
