@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"time"
 
 	"github.com/carob-containers/carob/libpod/monitor"
 	"github.com/carob-containers/carob/libpod/monitor/client"
@@ -119,6 +120,9 @@ func (c *Container) startRequired(ctx context.Context) error {
 		if err := c.rt.ensureRunning(ctx, id); err != nil {
 			return fmt.Errorf("cannot start container %s: it requires %s: %w", c.Name, id[:12], err)
 		}
+		if err := c.rt.awaitStartup(ctx, id); err != nil {
+			return fmt.Errorf("cannot start container %s: it requires %s: %w", c.Name, id[:12], err)
+		}
 	}
 	for _, mode := range []string{c.Isolation.PID, c.Isolation.IPC, c.Isolation.UTS, c.Isolation.Cgroup, c.Isolation.User, c.Network.Mode} {
 		id, ok := otherContainer(mode)
@@ -146,6 +150,37 @@ func (rt *Runtime) ensureRunning(ctx context.Context, id string) error {
 		return err
 	}
 	return conn.Close()
+}
+
+// startupLook is how often awaitStartup looks.
+const startupLook = 50 * time.Millisecond
+
+// awaitStartup waits until a container's startup probe, if it has one, has
+// passed: what comes after a sidecar may rely on that. One that is run again
+// and again is waited for as long as that goes on.
+func (rt *Runtime) awaitStartup(ctx context.Context, id string) error {
+	c, err := rt.Container(ctx, id)
+	if err != nil || c.Probes == nil || c.Probes.Startup == nil {
+		return err
+	}
+	for {
+		st, err := c.Repair(ctx)
+		if err != nil {
+			return err
+		}
+		if !st.Live() {
+			return fmt.Errorf("container %s ended before its startup probe had passed", c.Name)
+		}
+		report, err := c.HealthReport(st)
+		if err != nil || st.Running() && report.Started() {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(startupLook):
+		}
+	}
 }
 
 // Finish is for a client that has claimed the removal of a --rm container:

@@ -1,6 +1,9 @@
 package monitor
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 // Health says what the monitor asks of the running container, and where the
 // answers go.
@@ -81,6 +84,12 @@ type HealthReport struct {
 	Hooked        bool          `json:",omitempty"` // Config.PostStart is through
 	Checks        []CheckReport // in the order of Health.Checks
 	Log           []HealthResult
+}
+
+// Started tells whether the startup check, if there is one, has passed.
+// Nothing is known of a run without a report.
+func (r *HealthReport) Started() bool {
+	return r != nil && !slices.ContainsFunc(r.Checks, func(c CheckReport) bool { return c.Role == RoleStartup && !c.Passed })
 }
 
 // CheckReport is how one check stands.

@@ -160,3 +160,20 @@ func TestHealthLogKeepsTheLast(t *testing.T) {
 		}
 	}
 }
+
+func TestStarted(t *testing.T) {
+	passed, failing := Verdict{Came: true, Passed: true}, Verdict{Failures: 2}
+	for name, c := range map[string]struct {
+		report *HealthReport
+		want   bool
+	}{
+		"nothing known":   {nil, false},
+		"no startup":      {&HealthReport{Checks: []CheckReport{{RoleLiveness, failing}}}, true},
+		"startup waits":   {&HealthReport{Checks: []CheckReport{{RoleStartup, failing}, {RoleLiveness, passed}}}, false},
+		"startup through": {&HealthReport{Checks: []CheckReport{{RoleStartup, passed}, {RoleLiveness, failing}}}, true},
+	} {
+		if got := c.report.Started(); got != c.want {
+			t.Errorf("%s: %v", name, got)
+		}
+	}
+}

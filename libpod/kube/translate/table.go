@@ -179,7 +179,7 @@ func containerFields() map[string]field {
 		"Container.name": {level: yes}, "Container.image": {level: yes}, "Container.command": {level: yes}, "Container.args": {level: yes},
 		"Container.workingDir": {level: yes}, "Container.ports": {level: yes}, "Container.env": {level: yes}, "Container.envFrom": {level: yes},
 		"Container.resources": {level: yes, note: "cpu and memory"}, "Container.resizePolicy": {level: silent, note: "`update` changes limits without a restart"},
-		"Container.restartPolicy":      {level: yes, note: "Always on an init container makes it a sidecar"},
+		"Container.restartPolicy":      {level: yes, note: "Always on an init container makes it a sidecar; what comes after it waits for its startup probe"},
 		"Container.restartPolicyRules": {level: no},
 		"Container.volumeMounts":       {level: yes}, "Container.volumeDevices": {level: yes, note: "for claims and host paths that are devices"},
 		"Container.livenessProbe": {level: yes}, "Container.readinessProbe": {level: yes}, "Container.startupProbe": {level: yes},
