@@ -265,7 +265,7 @@ func (p *play) makeDirs(path string) error {
 	if err := p.makeDirs(filepath.Dir(path)); err != nil {
 		return err
 	}
-	if err := p.log.announce(makesDir, path); err != nil {
+	if err := p.log.announce(made{Kind: makesDir, Name: path}); err != nil {
 		return err
 	}
 	err := os.Mkdir(path, 0o755)
@@ -276,7 +276,7 @@ func (p *play) makeDirs(path string) error {
 }
 
 func (p *play) makeFile(path string) error {
-	if err := p.log.announce(makesFile, path); err != nil {
+	if err := p.log.announce(made{Kind: makesFile, Name: path}); err != nil {
 		return err
 	}
 	f, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o644)

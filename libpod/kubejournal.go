@@ -23,12 +23,21 @@ const (
 	makesDir     = "dir"
 	makesFile    = "file"
 	makesNothing = "nothing" // what the line before announced was not made after all
+	// What it may replace.
+	makesAside       = "aside" // a pod, by its ID
+	makesSecretAside = "secret-aside"
+	makesOtherObject = "other-object"
+	// makesDone: all was made; what was replaced can go.
+	makesDone = "done"
 )
 
 // made is a line of a journal: something that is about to be made.
 type made struct {
-	Kind string `json:"kind"`
-	Name string `json:"name"`
+	Kind   string            `json:"kind"`
+	Name   string            `json:"name,omitempty"`
+	ID     string            `json:"id,omitempty"`     // of the secret that is replaced
+	Live   []string          `json:"live,omitempty"`   // containers that run in a pod that is replaced
+	Object *store.KubeObject `json:"object,omitempty"` // that is replaced
 }
 
 // journal is the list of all that one play makes, each line written before
@@ -59,8 +68,7 @@ func (rt *Runtime) newJournal(ctx context.Context) (*journal, error) {
 
 // announce says what will be made next. A torn line was never followed by its
 // deed.
-func (j *journal) announce(kind, name string) error {
-	m := made{kind, name}
+func (j *journal) announce(m made) error {
 	line, err := json.Marshal(m)
 	if err != nil {
 		return err
@@ -73,7 +81,7 @@ func (j *journal) announce(kind, name string) error {
 }
 
 // retract takes the last announcement back: it was somebody else's.
-func (j *journal) retract() error { return j.announce(makesNothing, "") }
+func (j *journal) retract() error { return j.announce(made{Kind: makesNothing}) }
 
 // close ends the journal: what it lists stays.
 func (j *journal) close() error {
@@ -83,9 +91,49 @@ func (j *journal) close() error {
 	return err
 }
 
+// finish removes what has been replaced, and ends the journal.
+func (j *journal) finish(ctx context.Context) error {
+	var failed []error
+	for _, m := range j.lines {
+		var err error
+		switch m.Kind {
+		case makesAside:
+			err = j.rt.dropReplaced(ctx, m.Name)
+		case makesSecretAside:
+			err = j.rt.unmake(ctx, made{Kind: makesSecret, Name: m.ID}, j.id)
+		}
+		if err != nil {
+			failed = append(failed, fmt.Errorf("cannot remove what was replaced: %w", err))
+		}
+	}
+	if err := j.rt.sweepPodVolumes(ctx); err != nil {
+		failed = append(failed, err)
+	}
+	return j.end(failed)
+}
+
+// end closes the journal unless something failed: then it stays, for the next
+// command.
+func (j *journal) end(failed []error) error {
+	if len(failed) > 0 {
+		j.file.Close()
+		j.lock.Release()
+		return errors.Join(failed...)
+	}
+	return j.close()
+}
+
+// settle does what is left to do of a play that was killed.
+func (j *journal) settle(ctx context.Context) error {
+	if slices.ContainsFunc(j.lines, func(m made) bool { return m.Kind == makesDone }) {
+		return j.finish(ctx)
+	}
+	return j.undo(ctx)
+}
+
 // undo removes what the journal lists, the latest first, and ends it.
 func (j *journal) undo(ctx context.Context) error {
-	var failed []error
+	var failed, told []error
 	skip := false
 	for _, m := range slices.Backward(j.lines) {
 		if m.Kind == makesNothing {
@@ -96,16 +144,19 @@ func (j *journal) undo(ctx context.Context) error {
 			skip = false
 			continue
 		}
-		if err := j.rt.unmake(ctx, m, j.id); err != nil {
+		var err error
+		if m.Kind == makesAside {
+			var tell error
+			tell, err = j.rt.putBack(ctx, m, j.id)
+			told = append(told, tell)
+		} else {
+			err = j.rt.unmake(ctx, m, j.id)
+		}
+		if err != nil {
 			failed = append(failed, fmt.Errorf("cannot undo %s %s: %w", m.Kind, m.Name, err))
 		}
 	}
-	if len(failed) > 0 {
-		j.file.Close()
-		j.lock.Release()
-		return errors.Join(failed...) // the journal stays, for the next command
-	}
-	return j.close()
+	return errors.Join(errors.Join(told...), j.end(failed))
 }
 
 // unmake removes one thing, if it is there and was made by the play.
@@ -130,6 +181,10 @@ func (rt *Runtime) unmake(ctx context.Context, m made, play string) error {
 	case makesObject:
 		kind, name, _ := strings.Cut(m.Name, "/")
 		return rt.db.Update(ctx, func(t *store.Tx) error { return t.RemoveKubeObject(kind, name) })
+	case makesSecretAside:
+		return rt.putSecretBack(ctx, m)
+	case makesOtherObject:
+		return rt.putObjectBack(ctx, m)
 	case makesDir, makesFile:
 		return removeEmpty(m)
 	}
@@ -198,7 +253,7 @@ func (rt *Runtime) sweepPodVolumes(ctx context.Context) error {
 }
 
 // UndoKilledPlays removes what plays have made that were killed before they
-// were done.
+// were done, and brings back what they were to replace.
 func (rt *Runtime) UndoKilledPlays(ctx context.Context) error {
 	files, err := os.ReadDir(filepath.Dir(rt.dirs.KubeJournal("any")))
 	if err != nil {
@@ -222,7 +277,7 @@ func (rt *Runtime) UndoKilledPlays(ctx context.Context) error {
 				j.lines = append(j.lines, m)
 			}
 		}
-		if err := j.undo(ctx); err != nil {
+		if err := j.settle(ctx); err != nil {
 			return fmt.Errorf("cannot undo what a killed kube play has left: %w", err)
 		}
 	}

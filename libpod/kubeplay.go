@@ -1,7 +1,6 @@
 package libpod
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -43,19 +42,15 @@ type play struct {
 	opts PlayOptions
 	log  *journal
 	out  Played
-	// replaced are secrets that had other data before.
-	replaced []replacedSecret
-}
-
-type replacedSecret struct {
-	secret spec.StoredSecret
-	data   []byte
+	// replaced are the pods that were set aside.
+	replaced []*Pod
 }
 
 // PlayKube makes what a plan asks for and starts it. On an error, all that it
-// has made is removed again. What needs to be pulled is pulled before anything
-// is made, and what can be refused before is refused, before anything that is
-// replaced ends.
+// has made is removed again, and what it replaces is as before: see setAside.
+// What needs to be pulled is pulled before anything is made, and what can be
+// refused before is refused. Should there be a Played beside an error, the new
+// pods run, and something of the old ones is left.
 func (rt *Runtime) PlayKube(ctx context.Context, plan *kube.Plan, opts PlayOptions) (*Played, error) {
 	if err := rt.UndoKilledPlays(ctx); err != nil {
 		return nil, err
@@ -72,19 +67,16 @@ func (rt *Runtime) PlayKube(ctx context.Context, plan *kube.Plan, opts PlayOptio
 		if err := p.checkNew(ctx); err != nil {
 			return nil, err
 		}
-		if _, err := rt.DownKube(ctx, &kube.Plan{Owners: plan.Owners}, false); err != nil {
-			return nil, err
-		}
 	}
 	var err error
 	if p.log, err = rt.newJournal(ctx); err != nil {
 		return nil, err
 	}
+	whole := context.WithoutCancel(ctx)
 	if err := p.make(ctx); err != nil {
-		again := context.WithoutCancel(ctx)
-		return nil, errors.Join(err, p.log.undo(again), p.restoreSecrets(again))
+		return nil, errors.Join(err, p.log.undo(whole))
 	}
-	return &p.out, p.log.close()
+	return &p.out, p.log.finish(whole)
 }
 
 // checkPods refuses to play what was played already.
@@ -102,12 +94,14 @@ func (p *play) checkPods(ctx context.Context) error {
 }
 
 func (p *play) make(ctx context.Context) error {
-	for _, step := range []func(context.Context) error{p.makeSecrets, p.makeVolumes, p.makePods, p.replaceSecrets, p.keepServices, p.startPods} {
+	for _, step := range []func(context.Context) error{
+		p.setAside, p.makeSecrets, p.makeVolumes, p.makePods, p.stopReplaced, p.replaceSecrets, p.keepServices, p.startPods,
+	} {
 		if err := step(ctx); err != nil {
 			return err
 		}
 	}
-	return nil
+	return p.log.announce(made{Kind: makesDone})
 }
 
 // makeSecrets stores the secrets that are new. One that is there with the same
@@ -118,7 +112,7 @@ func (p *play) makeSecrets(ctx context.Context) error {
 		if old, err := p.rt.Secret(ctx, s.Name); err == nil && old.Name == s.Name {
 			continue
 		}
-		if err := p.log.announce(makesSecret, s.Name); err != nil {
+		if err := p.log.announce(made{Kind: makesSecret, Name: s.Name}); err != nil {
 			return err
 		}
 		stored := &spec.StoredSecret{Name: s.Name, Labels: s.Labels}
@@ -128,39 +122,6 @@ func (p *play) makeSecrets(ctx context.Context) error {
 		p.out.Secrets = append(p.out.Secrets, stored.ID)
 	}
 	return nil
-}
-
-func (p *play) replaceSecrets(ctx context.Context) error {
-	for i := range p.plan.Secrets {
-		s := &p.plan.Secrets[i]
-		old, err := p.rt.Secret(ctx, s.Name)
-		if err != nil {
-			return err
-		}
-		data, err := p.rt.SecretData(old)
-		if err != nil {
-			return err
-		}
-		if bytes.Equal(data, s.Data) {
-			continue
-		}
-		stored := &spec.StoredSecret{Name: s.Name, Labels: s.Labels}
-		p.replaced = append(p.replaced, replacedSecret{*old, data})
-		if err := p.rt.CreateSecret(ctx, stored, s.Data, true); err != nil {
-			return err
-		}
-		p.out.Secrets = append(p.out.Secrets, stored.ID)
-	}
-	return nil
-}
-
-func (p *play) restoreSecrets(ctx context.Context) error {
-	var failed []error
-	for _, r := range p.replaced {
-		s := r.secret
-		failed = append(failed, p.rt.CreateSecret(ctx, &s, r.data, true))
-	}
-	return errors.Join(failed...)
 }
 
 // makeVolumes makes the claims' volumes that are not there yet.
@@ -178,7 +139,7 @@ func (p *play) makeVolume(ctx context.Context, v *spec.Volume) error {
 	if _, err := p.rt.db.Volume(ctx, v.Name); err == nil {
 		return nil
 	}
-	if err := p.log.announce(makesVolume, v.Name); err != nil {
+	if err := p.log.announce(made{Kind: makesVolume, Name: v.Name}); err != nil {
 		return err
 	}
 	err := p.rt.CreateVolume(ctx, v)
@@ -211,7 +172,7 @@ func (p *play) makePod(ctx context.Context, from *kube.Pod) error {
 	if err != nil {
 		return err
 	}
-	if err := p.log.announce(makesPod, from.Spec.Name); err != nil {
+	if err := p.log.announce(made{Kind: makesPod, Name: from.Spec.Name}); err != nil {
 		return err
 	}
 	from.Spec.Kube.Play = p.log.id
@@ -285,10 +246,12 @@ func (p *play) keepServices(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		if !slices.ContainsFunc(have, func(h store.KubeObject) bool { return h.Kind == o.Kind && h.Name == o.Name }) {
-			if err := p.log.announce(makesObject, o.Kind+"/"+o.Name); err != nil {
-				return err
-			}
+		line := made{Kind: makesObject, Name: o.Kind + "/" + o.Name}
+		if i := slices.IndexFunc(have, func(h store.KubeObject) bool { return h.Kind == o.Kind && h.Name == o.Name }); i >= 0 {
+			line.Kind, line.Object = makesOtherObject, &have[i]
+		}
+		if err := p.log.announce(line); err != nil {
+			return err
 		}
 		if err := p.rt.db.Update(ctx, func(t *store.Tx) error { return t.PutKubeObject(o) }); err != nil {
 			return fmt.Errorf("cannot keep %s %s: %w", s.Kind, s.Name, err)

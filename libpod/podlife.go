@@ -23,14 +23,18 @@ func (p *Pod) Start(ctx context.Context) error {
 		return err
 	}
 	defer lock.Release()
-	if err := p.start(ctx); err != nil {
+	if err := p.start(ctx, everyMember); err != nil {
 		return fmt.Errorf("cannot start pod %s: %w", p.Name, err)
 	}
 	p.rt.podEvent(p, "start")
 	return nil
 }
 
-func (p *Pod) start(ctx context.Context) error {
+func everyMember(*Container) bool { return true }
+
+// start starts the infra container, init containers, and those of the others
+// that are wanted.
+func (p *Pod) start(ctx context.Context, wanted func(*Container) bool) error {
 	all, err := p.Members(ctx)
 	if err != nil {
 		return err
@@ -43,7 +47,7 @@ func (p *Pod) start(ctx context.Context) error {
 			return err
 		}
 	}
-	regular := slices.DeleteFunc(slices.Clone(all), func(c *Container) bool { return c.Infra || c.InitType != "" })
+	regular := slices.DeleteFunc(slices.Clone(all), func(c *Container) bool { return c.Infra || c.InitType != "" || !wanted(c) })
 	if !anyLive(regular) {
 		if err := p.initialize(ctx, all); err != nil {
 			return err
@@ -179,7 +183,7 @@ func (p *Pod) Restart(ctx context.Context, timeout *uint) error {
 	if err := p.stop(ctx, timeout); err != nil {
 		return err
 	}
-	if err := p.start(ctx); err != nil {
+	if err := p.start(ctx, everyMember); err != nil {
 		return fmt.Errorf("cannot restart pod %s: %w", p.Name, err)
 	}
 	p.rt.podEvent(p, "restart")

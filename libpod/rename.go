@@ -20,6 +20,23 @@ func (c *Container) Rename(ctx context.Context, name string) error {
 	if !spec.ValidName(name) {
 		return fmt.Errorf("cannot rename container %s: %q is no name: names must match [a-zA-Z0-9][a-zA-Z0-9_.-]*", c.Name, name)
 	}
+	if name == c.Name {
+		return c.cannotBeCalled(name)
+	}
+	if err := c.rename(ctx, name); err != nil {
+		return err
+	}
+	c.rt.event(c, "rename", nil)
+	return nil
+}
+
+func (c *Container) cannotBeCalled(name string) error {
+	return fmt.Errorf("cannot rename container %s: the name %q is already in use", c.Name, name)
+}
+
+// rename is Rename without the event. Giving a container the name that it has
+// puts right what a rename that was killed has left.
+func (c *Container) rename(ctx context.Context, name string) error {
 	lock, err := c.Lock(ctx)
 	if err != nil {
 		return err
@@ -28,8 +45,8 @@ func (c *Container) Rename(ctx context.Context, name string) error {
 	changed := *c.Container
 	changed.Name = name
 	err = c.rt.db.Update(ctx, func(t *store.Tx) error { return t.ReplaceContainer(&changed) })
-	if errors.Is(err, store.ErrExists) || err == nil && name == c.Name {
-		return fmt.Errorf("cannot rename container %s: the name %q is already in use", c.Name, name)
+	if errors.Is(err, store.ErrExists) {
+		return c.cannotBeCalled(name)
 	}
 	if err != nil {
 		return err
@@ -42,7 +59,6 @@ func (c *Container) Rename(ctx context.Context, name string) error {
 	if err := c.tellMonitor(func(cfg *monitor.Config) { cfg.Name = name }); err != nil {
 		return fmt.Errorf("container %s is now called %s, but its monitor could not be told: %w", old, name, err)
 	}
-	c.rt.event(c, "rename", nil)
 	return nil
 }
 

@@ -1,6 +1,7 @@
 package libpod
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -30,22 +31,29 @@ func (e *NoSecretError) Error() string {
 // The data is on disk before the row that names it, so that no row is ever
 // without data; data without a row is among the Leftovers.
 func (rt *Runtime) CreateSecret(ctx context.Context, s *spec.StoredSecret, data []byte, replace bool) error {
+	if err := rt.writeSecret(s, data); err != nil {
+		return err
+	}
+	old, err := rt.storeSecret(ctx, s, replace)
+	if err != nil {
+		return errors.Join(err, os.Remove(rt.dirs.Secret(s.ID)))
+	}
+	if old != "" {
+		return ignoreMissing(os.Remove(rt.dirs.Secret(old)))
+	}
+	return nil
+}
+
+// writeSecret gives s its ID and times, and writes its data.
+func (rt *Runtime) writeSecret(s *spec.StoredSecret, data []byte) error {
 	if err := checkSecret(s, data); err != nil {
 		return fmt.Errorf("cannot create secret %q: %w", s.Name, err)
 	}
 	s.ID, s.Created = newID()[:25], time.Now()
 	s.Updated, s.Driver = s.Created, "file"
 	s.Options = map[string]string{"path": filepath.Dir(rt.dirs.Secret(s.ID))}
-	file := rt.dirs.Secret(s.ID)
-	if err := writeFile(file, data, 0o600); err != nil {
+	if err := writeFile(rt.dirs.Secret(s.ID), data, 0o600); err != nil {
 		return fmt.Errorf("cannot create secret %s: %w", s.Name, err)
-	}
-	old, err := rt.storeSecret(ctx, s, replace)
-	if err != nil {
-		return errors.Join(err, os.Remove(file))
-	}
-	if old != "" {
-		return ignoreMissing(os.Remove(rt.dirs.Secret(old)))
 	}
 	return nil
 }
@@ -82,6 +90,31 @@ func (rt *Runtime) storeSecret(ctx context.Context, s *spec.StoredSecret, replac
 		err = fmt.Errorf("%s: secret name in use: %w", s.Name, err)
 	}
 	return old, err
+}
+
+// supersedeSecret stores data under the name of old, which gets the name aside
+// in the same transaction.
+func (rt *Runtime) supersedeSecret(ctx context.Context, old, s *spec.StoredSecret, data []byte, aside string) error {
+	if err := rt.writeSecret(s, data); err != nil {
+		return err
+	}
+	s.Created = old.Created
+	err := rt.db.Update(ctx, func(t *store.Tx) error {
+		if err := t.RenameSecret(old, aside); err != nil {
+			return err
+		}
+		return t.AddSecret(s)
+	})
+	if err != nil {
+		return errors.Join(fmt.Errorf("cannot replace secret %s: %w", s.Name, err), os.Remove(rt.dirs.Secret(s.ID)))
+	}
+	return nil
+}
+
+// holds tells whether a secret holds that data.
+func (rt *Runtime) holds(s *spec.StoredSecret, data []byte) (bool, error) {
+	have, err := rt.SecretData(s)
+	return err == nil && bytes.Equal(have, data), err
 }
 
 // Secret finds a secret by name, ID or unambiguous start of its ID.

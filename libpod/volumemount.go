@@ -59,7 +59,7 @@ func (rt *Runtime) MountVolume(ctx context.Context, name string) (string, error)
 		return "", err
 	}
 	defer lock.Release()
-	if err := rt.mountVolume(v.Volume); err != nil {
+	if err := rt.mountVolume(v.Volume, lock); err != nil {
 		return "", err
 	}
 	if err := os.MkdirAll(filepath.Dir(rt.heldMark(v.Name)), 0o700); err != nil {
@@ -217,11 +217,11 @@ func (c *Container) useVolume(ctx context.Context, name string) error {
 			return err
 		}
 	}
-	return c.rt.mountVolume(v.Volume)
+	return c.rt.mountVolume(v.Volume, lock)
 }
 
 // mountVolume mounts the volume unless it is. Its lock is held.
-func (rt *Runtime) mountVolume(v *spec.Volume) error {
+func (rt *Runtime) mountVolume(v *spec.Volume, lock *store.Lock) error {
 	data := rt.VolumeData(v.Name)
 	if err := rt.makeVolumeDir(v); err != nil {
 		return err
@@ -233,7 +233,7 @@ func (rt *Runtime) mountVolume(v *spec.Volume) error {
 	if v.Driver == volumeImage {
 		err = rt.mountImageVolume(v, data)
 	} else {
-		err = runMount(v, data)
+		err = runMount(v, data, lock)
 	}
 	if err != nil {
 		return fmt.Errorf("cannot mount volume %s: %w", v.Name, err)
@@ -258,8 +258,9 @@ func (rt *Runtime) mountImageVolume(v *spec.Volume, data string) error {
 }
 
 // runMount asks mount(8), which knows helpers of file systems and words for
-// options.
-func runMount(v *spec.Volume, data string) error {
+// options. It holds the volume's lock, too: should this process be killed,
+// nobody takes the volume for unmounted while mount is still at it.
+func runMount(v *spec.Volume, data string, lock *store.Lock) error {
 	args := []string{}
 	options := mountOptions(v)
 	switch kind := v.Options["type"]; {
@@ -272,7 +273,9 @@ func runMount(v *spec.Volume, data string) error {
 		args = append(args, "-o", strings.Join(options, ","))
 	}
 	args = append(args, "--", firstOf(v.Options["device"], v.Options["type"]), data)
-	out, err := exec.Command("mount", args...).CombinedOutput()
+	cmd := exec.Command("mount", args...)
+	cmd.ExtraFiles = []*os.File{lock.File()}
+	out, err := cmd.CombinedOutput()
 	if err == nil {
 		return nil
 	}

@@ -56,7 +56,7 @@ func (rt *Runtime) withVolume(ctx context.Context, name string, f func(dir strin
 			return err
 		}
 		defer lock.Release()
-		if err := rt.mountVolume(v.Volume); err != nil {
+		if err := rt.mountVolume(v.Volume, lock); err != nil {
 			return err
 		}
 		if idle, err := v.idle(ctx, ""); err == nil && idle {

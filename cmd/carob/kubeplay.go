@@ -131,12 +131,11 @@ func runKubePlay(ctx context.Context, a *app, o *kubePlayOptions, from string) e
 		return err
 	}
 	played, err := rt.PlayKube(ctx, plan, libpod.PlayOptions{Pull: o.pull.options(), Replace: o.replace, Start: o.start, Warn: a.warn})
-	if err != nil {
-		return err
+	if played != nil {
+		a.printPlayed(played)
 	}
-	a.printPlayed(played)
-	if !o.wait {
-		return nil
+	if err != nil || !o.wait {
+		return err
 	}
 	waitErr := waitForPods(ctx, played)
 	return errors.Join(waitErr, a.kubeDown(context.WithoutCancel(ctx), rt, yaml, o.force))

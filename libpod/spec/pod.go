@@ -47,6 +47,8 @@ type KubeOrigin struct {
 	FSGroup *uint32 `json:"fs_group,omitempty"`
 	// Play is the call that made it, so that a killed one can be undone.
 	Play string `json:"play,omitempty"`
+	// ReplacedBy is the call that is replacing it.
+	ReplacedBy string `json:"replaced_by,omitempty"`
 }
 
 // Exit policies of a pod.

@@ -26,6 +26,22 @@ func (t *Tx) AddPod(p *spec.Pod) error {
 	return err
 }
 
+// ReplacePod stores a changed spec; ErrExists when its new name is taken.
+func (t *Tx) ReplacePod(p *spec.Pod) error {
+	body, err := json.Marshal(p)
+	if err != nil {
+		return err
+	}
+	if _, err := t.exec("UPDATE name SET name = ? WHERE id = ?", p.Name, p.ID); err != nil {
+		return err
+	}
+	n, err := t.exec("UPDATE pod SET name = ?, spec = ? WHERE id = ?", p.Name, string(body), p.ID)
+	if err == nil && n == 0 {
+		return ErrNotFound
+	}
+	return err
+}
+
 // RemovePod forgets a pod without members; forgetting one that is gone is no
 // error. The IDs of members are returned otherwise, and nothing changes.
 func (t *Tx) RemovePod(id string) (members []string, err error) {

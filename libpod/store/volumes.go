@@ -88,6 +88,21 @@ func (t *Tx) AddSecret(s *spec.StoredSecret) error {
 	return err
 }
 
+// RenameSecret gives a stored secret another name; ErrExists when that is
+// taken.
+func (t *Tx) RenameSecret(s *spec.StoredSecret, name string) error {
+	s.Name = name
+	body, err := json.Marshal(s)
+	if err != nil {
+		return err
+	}
+	n, err := t.exec("UPDATE secret SET name = ?, spec = ? WHERE id = ?", name, string(body), s.ID)
+	if err == nil && n == 0 {
+		return ErrNotFound
+	}
+	return err
+}
+
 // RemoveSecret forgets a secret.
 func (t *Tx) RemoveSecret(id string) error {
 	_, err := t.exec("DELETE FROM secret WHERE id = ?", id)

@@ -68,6 +68,34 @@ func TestKillKube(t *testing.T) {
 	}
 }
 
+// TestKillKubeReplace: after it, there is what was there before or what
+// replaces it, whole and running.
+func TestKillKubeReplace(t *testing.T) {
+	op := operation{"kube-replace", words("kube play --network none --annotation version=old"), words("kube play --replace --network none --annotation version=new")}
+	everyStep(t, "cli-kube-replace", op, (*site).killKube, func(s *site, when string) {
+		s.inspectReplaced(when)
+		s.inspectKube(when)
+	})
+}
+
+func (s *site) inspectReplaced(when string) {
+	s.t.Helper()
+	if got := strings.Fields(s.must("pod", "ps", "--sort", "name", "--format", "{{.Name}}")); strings.Join(got, " ") != "one two" {
+		s.t.Errorf("%s: the pods are %v", when, got)
+	}
+	var versions []string
+	for _, c := range []string{"one-c", "two-c"} {
+		versions = append(versions, strings.TrimSpace(s.must("container", "inspect", "--format", `{{index .Config.Annotations "version"}} {{.State.Status}}`, c)))
+	}
+	if versions[0] != versions[1] || versions[0] != "old running" && versions[0] != "new running" {
+		s.t.Errorf("%s: not all old or all new: %q", when, versions)
+	}
+	s.must("exec", "one-c", "cat", "/files/key", "/p/file")
+	if left := s.must("ps", "-a", "--format", "{{.Names}}"); strings.Contains(left, "replaced") {
+		s.t.Errorf("%s: containers are left: %s", when, left)
+	}
+}
+
 // killKube gives the commands the file, which lies in the site's home.
 func (s *site) killKube(calls string, n int, op operation) {
 	file := s.Home + "/kube.yaml"

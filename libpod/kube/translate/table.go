@@ -30,7 +30,7 @@ func (f field) isQuiet(value string) bool { return slices.Contains(f.quiet, valu
 func kinds() map[string]field {
 	return map[string]field{
 		"Pod":                   {level: yes, note: "a pod of its name; its containers are POD-CONTAINER"},
-		"Deployment":            {level: yes, note: "`replicas` pods, NAME-HASH-SUFFIX; no rolling update: --replace ends the old ones first"},
+		"Deployment":            {level: yes, note: "`replicas` pods, NAME-HASH-SUFFIX; no rolling update: --replace stops the old ones before the new ones start"},
 		"ReplicaSet":            {level: yes, note: "`replicas` pods, NAME-SUFFIX"},
 		"StatefulSet":           {level: yes, note: "`replicas` pods, NAME-0, NAME-1 ..., each with its own volumes"},
 		"DaemonSet":             {level: yes, note: "one pod, NAME-SUFFIX: there is one node"},
