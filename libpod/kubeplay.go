@@ -260,20 +260,26 @@ func (p *play) keepServices(ctx context.Context) error {
 	return nil
 }
 
-// startPods starts all pods side by side: one may wait for another.
+// startPods starts all pods side by side: one may wait for another. Of a Job
+// as many start as may run at once.
 func (p *play) startPods(ctx context.Context) error {
 	if !p.opts.Start {
 		return nil
 	}
-	errs := make(chan error, len(p.out.Pods))
+	var starts []func() error
+	jobs := map[string]bool{}
 	for _, pod := range p.out.Pods {
-		go func() { errs <- pod.Start(ctx) }()
+		o := pod.Kube
+		if o.Job == nil {
+			starts = append(starts, func() error { return pod.Start(ctx) })
+			continue
+		}
+		if key := o.Namespace + "/" + o.Name; !jobs[key] {
+			jobs[key] = true
+			starts = append(starts, func() error { return p.rt.advanceJob(ctx, o) })
+		}
 	}
-	var failed []error
-	for range p.out.Pods {
-		failed = append(failed, <-errs)
-	}
-	return errors.Join(failed...)
+	return atOnce(starts)
 }
 
 // KubeObjects are the objects that plays have left to be kept.
@@ -382,12 +388,20 @@ func ignoreGonePod(err error) error {
 
 // eachPod does act for all pods side by side and joins the errors.
 func eachPod(pods []*Pod, act func(*Pod) error) error {
-	errs := make(chan error, len(pods))
+	acts := make([]func() error, 0, len(pods))
 	for _, p := range pods {
-		go func() { errs <- act(p) }()
+		acts = append(acts, func() error { return act(p) })
+	}
+	return atOnce(acts)
+}
+
+func atOnce(acts []func() error) error {
+	errs := make(chan error, len(acts))
+	for _, act := range acts {
+		go func() { errs <- act() }()
 	}
 	var failed []error
-	for range pods {
+	for range acts {
 		failed = append(failed, <-errs)
 	}
 	return errors.Join(failed...)

@@ -152,25 +152,32 @@ func (p *Pod) stop(ctx context.Context, timeout *uint) error {
 }
 
 // StopIfIdle is the exit policy "stop": the pod is stopped once none of its
-// containers runs, or will run again. Monitors call for it.
+// containers runs, or will run again. Monitors call for it. A Job's next pod
+// has its turn then.
 func (p *Pod) StopIfIdle(ctx context.Context) error {
-	lock, err := p.Lock(ctx)
-	if errors.Is(err, errNoPod) {
-		return nil
-	}
-	if err != nil {
+	stopped, err := p.stopIfIdle(ctx)
+	if err != nil || !stopped || p.Kube == nil || p.Kube.Job == nil {
 		return err
+	}
+	return p.rt.advanceJob(ctx, p.Kube)
+}
+
+// stopIfIdle tells whether it was this that has stopped the pod.
+func (p *Pod) stopIfIdle(ctx context.Context) (stopped bool, err error) {
+	lock, err := p.Lock(ctx)
+	if err != nil {
+		return false, ignoreGonePod(err)
 	}
 	defer lock.Release()
 	all, err := p.Members(ctx)
 	if err != nil {
-		return err
+		return false, err
 	}
 	members := slices.DeleteFunc(slices.Clone(all), func(c *Container) bool { return c.Infra })
 	if anyLive(members) || !anyLive(all) {
-		return nil
+		return false, nil
 	}
-	return p.stop(ctx, nil)
+	return true, p.stop(ctx, nil)
 }
 
 // Restart stops the pod and starts it again.

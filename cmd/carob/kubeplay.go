@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -137,7 +138,7 @@ func runKubePlay(ctx context.Context, a *app, o *kubePlayOptions, from string) e
 	if err != nil || !o.wait {
 		return err
 	}
-	waitErr := waitForPods(ctx, played)
+	waitErr := waitForPods(ctx, rt, played)
 	return errors.Join(waitErr, a.kubeDown(context.WithoutCancel(ctx), rt, yaml, o.force))
 }
 
@@ -269,16 +270,41 @@ func (a *app) printPlayed(p *libpod.Played) {
 
 // waitForPods waits until no container runs any more. A signal is a wish to
 // take everything down, and no error.
-func waitForPods(ctx context.Context, played *libpod.Played) error {
+func waitForPods(ctx context.Context, rt *libpod.Runtime, played *libpod.Played) error {
 	for _, pod := range played.Pods {
 		for _, c := range pod.Containers {
-			if _, err := c.Wait(ctx, []string{libpod.StateExited}, time.Second); err != nil && ctx.Err() == nil {
-				return err
-			}
+			err := waitForMember(ctx, rt, pod.Pod, c)
 			if ctx.Err() != nil {
 				return nil
+			}
+			if err != nil {
+				return err
 			}
 		}
 	}
 	return nil
+}
+
+// waitForMember waits for a container's end. One that waits for its turn in a
+// Job that has failed will not have it.
+func waitForMember(ctx context.Context, rt *libpod.Runtime, pod *libpod.Pod, c *libpod.Container) error {
+	for {
+		short, cancel := ctx, func() {}
+		if pod.Kube.Job != nil {
+			short, cancel = context.WithTimeout(ctx, time.Second)
+		}
+		_, err := c.Wait(short, []string{libpod.StateExited}, 200*time.Millisecond)
+		over := short.Err()
+		cancel()
+		if over == nil || ctx.Err() != nil {
+			return err
+		}
+		job, err := rt.Job(ctx, pod.Kube)
+		if err != nil {
+			return err
+		}
+		if job.Failed && slices.ContainsFunc(job.Waiting, func(p *libpod.Pod) bool { return p.ID == pod.ID }) {
+			return nil
+		}
+	}
 }

@@ -43,12 +43,20 @@ type KubeOrigin struct {
 	Name      string `json:"name"`
 	Namespace string `json:"namespace,omitempty"`
 	Replica   int    `json:"replica,omitempty"`
+	// Job is set for the pods of a Job.
+	Job *KubeJob `json:"job,omitempty"`
 	// FSGroup is the group of the pod's volumes.
 	FSGroup *uint32 `json:"fs_group,omitempty"`
 	// Play is the call that made it, so that a killed one can be undone.
 	Play string `json:"play,omitempty"`
 	// ReplacedBy is the call that is replacing it.
 	ReplacedBy string `json:"replaced_by,omitempty"`
+}
+
+// KubeJob is what the pods of a Job have in common.
+type KubeJob struct {
+	// Parallelism is how many of them run at once; 0: none starts by itself.
+	Parallelism int `json:"parallelism"`
 }
 
 // Exit policies of a pod.

@@ -59,7 +59,7 @@ func (m *member) add() error {
 // setLife says when the container runs, how long, and how it ends.
 func (m *member) setLife() error {
 	s := &m.pod.spec
-	m.out.Restart = restart(s.RestartPolicy, m.job, m.retries)
+	m.out.Restart = restart(s.RestartPolicy, m.job != nil, m.retries)
 	if m.sidecar {
 		m.out.Restart = spec.Restart{Policy: spec.RestartAlways}
 	}

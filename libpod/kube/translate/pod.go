@@ -29,7 +29,7 @@ type podSource struct {
 	spec    core.PodSpec
 	path    string // of spec in the object
 	replica int
-	job     bool
+	job     *spec.KubeJob
 	retries uint // of a job
 }
 
@@ -55,7 +55,7 @@ func (t *translator) pod(o *object, src podSource) error {
 	p := &pod{translator: t, podSource: src, o: o, namespace: cmp.Or(src.meta.Namespace, o.Metadata.Namespace), volumes: map[string]*volume{}}
 	p.out = &kube.Pod{Spec: spec.Pod{
 		Name: src.name, Labels: p.podLabels(), ExitPolicy: spec.ExitPolicyStop, CreateCommand: t.src.Options.CreateCommand,
-		Kube: &spec.KubeOrigin{Kind: o.Kind, Name: ownerName(o), Namespace: o.Metadata.Namespace, Replica: src.replica},
+		Kube: &spec.KubeOrigin{Kind: o.Kind, Name: ownerName(o), Namespace: o.Metadata.Namespace, Replica: src.replica, Job: src.job},
 	}}
 	if err := p.check(); err != nil {
 		return err

@@ -401,16 +401,9 @@ func (t *translator) addJob(o *object) error {
 	if p := s.Template.Spec.RestartPolicy; p != core.RestartPolicyNever && p != core.RestartPolicyOnFailure {
 		return fmt.Errorf("cannot use %s: spec.template.spec.restartPolicy must be Never or OnFailure", o)
 	}
-	completions := s.Completions
-	if completions == nil {
-		completions = s.Parallelism // a work queue: that many workers
-	}
-	count, err := t.replicas(o, completions)
+	count, parallel, err := t.jobPods(o, s)
 	if err != nil {
 		return err
-	}
-	if s.Parallelism != nil && int(*s.Parallelism) < count {
-		t.warn("%s: spec.parallelism is %d, but its %d pods run at once", o, *s.Parallelism, count)
 	}
 	if s.ActiveDeadlineSeconds != nil {
 		s.Template.Spec.ActiveDeadlineSeconds = s.ActiveDeadlineSeconds
@@ -421,7 +414,7 @@ func (t *translator) addJob(o *object) error {
 	}
 	indexed := s.CompletionMode != nil && *s.CompletionMode == batch.IndexedCompletion
 	for i := range count {
-		p := podSource{name: j.Name + "-" + suffix(j.Name, i), meta: *s.Template.ObjectMeta.DeepCopy(), spec: *s.Template.Spec.DeepCopy(), path: "spec.template.spec", replica: i, job: true, retries: uint(max(retries, 0))}
+		p := podSource{name: j.Name + "-" + suffix(j.Name, i), meta: *s.Template.ObjectMeta.DeepCopy(), spec: *s.Template.Spec.DeepCopy(), path: "spec.template.spec", replica: i, job: &spec.KubeJob{Parallelism: parallel}, retries: uint(max(retries, 0))}
 		if indexed {
 			p.index(j.Name, i)
 		}
@@ -430,6 +423,26 @@ func (t *translator) addJob(o *object) error {
 		}
 	}
 	return nil
+}
+
+// jobPods is how many pods a Job has, and how many of them run at once.
+func (t *translator) jobPods(o *object, s *batch.JobSpec) (count, parallel int, err error) {
+	parallel = 1
+	if p := s.Parallelism; p != nil {
+		if *p < 0 {
+			return 0, 0, fmt.Errorf("cannot use %s: spec.parallelism is %d, and cannot be less than 0", o, *p)
+		}
+		parallel = int(*p)
+	}
+	if s.Suspend != nil && *s.Suspend {
+		parallel = 0
+	}
+	if s.Completions == nil && s.Parallelism != nil && parallel > 0 { // a work queue: that many workers
+		count, err = t.replicas(o, s.Parallelism)
+		return count, parallel, err
+	}
+	count, err = t.replicas(o, s.Completions)
+	return count, parallel, err
 }
 
 // index tells a pod of an Indexed job which one it is.
