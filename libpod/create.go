@@ -26,6 +26,7 @@ type PullOptions struct {
 	Arch, OS, Variant   string
 	Quiet               bool
 	AuthFile, SigPolicy string
+	Auth                []byte // what stands in an auth file; it goes before AuthFile
 	TLSVerify           *bool
 	Args                []string // further flags that only the puller understands
 }

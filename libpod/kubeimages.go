@@ -3,10 +3,11 @@ package libpod
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
-	"os"
 	"strconv"
+	"strings"
 
 	"github.com/carob-containers/carob/libpod/kube"
 	"github.com/carob-containers/carob/libpod/spec"
@@ -18,25 +19,31 @@ func (p *play) ensureImages(ctx context.Context) error {
 	done := map[kube.Image]*baseImage{}
 	for i := range p.plan.Pods {
 		pod := &p.plan.Pods[i]
-		pull, cleanUp, err := p.credentials(ctx, pod)
+		auths, err := p.credentials(ctx, pod)
 		if err != nil {
 			return err
 		}
-		err = p.ensurePodImages(ctx, pod, pull, done)
-		cleanUp()
-		if err != nil {
+		if err := p.ensurePodImages(ctx, pod, auths, done); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func (p *play) ensurePodImages(ctx context.Context, pod *kube.Pod, pull PullOptions, done map[kube.Image]*baseImage) error {
+func (p *play) ensurePodImages(ctx context.Context, pod *kube.Pod, auths auths, done map[kube.Image]*baseImage) error {
 	ensure := func(want kube.Image) (*baseImage, error) {
 		if img := done[want]; img != nil {
 			return img, nil
 		}
+		pull := p.opts.Pull
 		pull.Policy = want.Pull
+		if auths.cover(want.Name) {
+			body, err := json.Marshal(map[string]any{"auths": auths})
+			if err != nil {
+				return nil, err
+			}
+			pull.Auth = body
+		}
 		img, err := p.rt.chooseImage(ctx, &spec.Container{Image: want.Name}, pull)
 		if err == nil {
 			done[want] = img
@@ -66,14 +73,17 @@ func (p *play) ensurePodImages(ctx context.Context, pod *kube.Pod, pull PullOpti
 	return nil
 }
 
-// credentials are those of imagePullSecrets, in a file for the time of the
-// pull, unless the caller has named a file.
-func (p *play) credentials(ctx context.Context, pod *kube.Pod) (PullOptions, func(), error) {
-	pull := p.opts.Pull
-	if len(pod.PullSecrets) == 0 || pull.AuthFile != "" {
-		return pull, func() {}, nil
+// auths are credentials by registry, or by registry and path, as they stand in
+// an auth.json.
+type auths map[string]json.RawMessage
+
+// credentials are those of imagePullSecrets, unless the caller has named a
+// file.
+func (p *play) credentials(ctx context.Context, pod *kube.Pod) (auths, error) {
+	if p.opts.Pull.AuthFile != "" {
+		return nil, nil
 	}
-	auths := map[string]json.RawMessage{}
+	all := auths{}
 	for _, name := range pod.PullSecrets {
 		data, err := p.secretData(ctx, name)
 		if err != nil {
@@ -81,29 +91,30 @@ func (p *play) credentials(ctx context.Context, pod *kube.Pod) (PullOptions, fun
 			p.opts.Warn(fmt.Sprintf("%s %s: imagePullSecrets: %v", pod.Spec.Kube.Kind, pod.Spec.Kube.Name, err))
 			continue
 		}
-		if err := addAuths(auths, data); err != nil {
-			return pull, nil, fmt.Errorf("cannot use the pull secret %s: %w", name, err)
+		if err := all.add(data); err != nil {
+			return nil, fmt.Errorf("cannot use the pull secret %s: %w", name, err)
 		}
 	}
-	if len(auths) == 0 {
-		return pull, func() {}, nil
+	return all, nil
+}
+
+// cover tells whether there may be something for an image. For others the
+// user's own credentials are asked, as a cluster asks those of its node.
+func (a auths) cover(image string) bool {
+	host, _, isPath := strings.Cut(image, "/")
+	if !isPath || host != "localhost" && !strings.ContainsAny(host, ".:") {
+		return len(a) > 0 // a short name: it may come from anywhere
 	}
-	body, err := json.Marshal(map[string]any{"auths": auths})
-	if err != nil {
-		return pull, nil, err
+	for key := range a {
+		_, bare, hasScheme := strings.Cut(key, "://")
+		if !hasScheme {
+			bare = key
+		}
+		if known, _, _ := strings.Cut(bare, "/"); known == host || host == "docker.io" && known == "index.docker.io" {
+			return true
+		}
 	}
-	f, err := os.CreateTemp(p.rt.dirs.Run, "auth-*.json") // 0600
-	if err != nil {
-		return pull, nil, fmt.Errorf("cannot keep the credentials for a pull: %w", err)
-	}
-	defer f.Close()
-	remove := func() { os.Remove(f.Name()) }
-	if _, err := f.Write(body); err != nil {
-		remove()
-		return pull, nil, fmt.Errorf("cannot keep the credentials for a pull: %w", err)
-	}
-	pull.AuthFile = f.Name()
-	return pull, remove, nil
+	return false
 }
 
 // secretData are the values of a secret of the plan, or of a stored one.
@@ -124,25 +135,25 @@ func (p *play) secretData(ctx context.Context, name string) (map[string][]byte, 
 	return kube.DecodeSecret(name, data)
 }
 
-// addAuths reads a secret of type kubernetes.io/dockerconfigjson or dockercfg.
-func addAuths(auths map[string]json.RawMessage, data map[string][]byte) error {
+// add reads a secret of type kubernetes.io/dockerconfigjson or dockercfg.
+func (a auths) add(data map[string][]byte) error {
 	if body, ok := data[".dockerconfigjson"]; ok {
 		var config struct {
 			Auths map[string]json.RawMessage `json:"auths"`
 		}
 		if err := json.Unmarshal(body, &config); err != nil {
-			return fmt.Errorf("its key .dockerconfigjson: %w", err)
+			return errors.New("its key .dockerconfigjson holds no JSON of the form {\"auths\": {...}}") // and what it holds is nobody's business
 		}
-		maps.Copy(auths, config.Auths)
+		maps.Copy(a, config.Auths)
 		return nil
 	}
 	if body, ok := data[".dockercfg"]; ok {
 		var config map[string]json.RawMessage
 		if err := json.Unmarshal(body, &config); err != nil {
-			return fmt.Errorf("its key .dockercfg: %w", err)
+			return errors.New("its key .dockercfg holds no JSON object of registries")
 		}
-		maps.Copy(auths, config)
+		maps.Copy(a, config)
 		return nil
 	}
-	return fmt.Errorf("it has neither a key .dockerconfigjson nor .dockercfg")
+	return errors.New("it has neither a key .dockerconfigjson nor .dockercfg")
 }

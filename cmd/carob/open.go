@@ -166,10 +166,19 @@ func (a *app) pullImage(ctx context.Context, ref string, o libpod.PullOptions) (
 	if err != nil {
 		return "", err
 	}
+	authFile, files := o.AuthFile, []*os.File(nil)
+	if len(o.Auth) > 0 {
+		secret, err := inMemory(o.Auth)
+		if err != nil {
+			return "", fmt.Errorf("cannot hand on the credentials for image %s: %w", ref, err)
+		}
+		defer secret.Close()
+		authFile, files = "/proc/self/fd/4", []*os.File{secret}
+	}
 	args := append(a.globalArgs(), "pull")
 	for _, f := range []struct{ flag, value string }{
 		{"--policy", o.Policy}, {"--platform", o.Platform}, {"--arch", o.Arch}, {"--os", o.OS}, {"--variant", o.Variant},
-		{"--authfile", o.AuthFile}, {"--signature-policy", o.SigPolicy},
+		{"--authfile", authFile}, {"--signature-policy", o.SigPolicy},
 	} {
 		if f.value != "" {
 			args = append(args, f.flag, f.value)
@@ -182,13 +191,28 @@ func (a *app) pullImage(ctx context.Context, ref string, o libpod.PullOptions) (
 		args = append(args, fmt.Sprintf("--tls-verify=%t", *o.TLSVerify))
 	}
 	args = append(args, o.Args...)
-	return a.runPull(ctx, program, append(args, "--iidfile", "/proc/self/fd/3", "--", ref))
+	return a.runPull(ctx, program, append(args, "--iidfile", "/proc/self/fd/3", "--", ref), files)
 }
 
-// runPull runs carob-image with descriptor 3 for the ID: standard output is
+// inMemory is a file that is in no directory: nothing is left of it, however
+// this process ends.
+func inMemory(body []byte) (*os.File, error) {
+	fd, err := unix.MemfdCreate("carob", unix.MFD_CLOEXEC)
+	if err != nil {
+		return nil, err
+	}
+	f := os.NewFile(uintptr(fd), "memfd")
+	if _, err := f.Write(body); err != nil {
+		f.Close()
+		return nil, err
+	}
+	return f, nil
+}
+
+// runPull runs carob-image with descriptor 3 for the ID, and files behind it: standard output is
 // for what the container will say, and a prompt for the registry needs a
 // terminal, which standard error may be.
-func (a *app) runPull(ctx context.Context, program string, args []string) (string, error) {
+func (a *app) runPull(ctx context.Context, program string, args []string, files []*os.File) (string, error) {
 	r, w, err := os.Pipe()
 	if err != nil {
 		return "", err
@@ -197,7 +221,7 @@ func (a *app) runPull(ctx context.Context, program string, args []string) (strin
 	cmd := exec.CommandContext(ctx, program, args...)
 	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGINT} // nobody is left who wants the image
-	cmd.Stdin, cmd.Stdout, cmd.Stderr, cmd.ExtraFiles = a.in, a.err, a.err, []*os.File{w}
+	cmd.Stdin, cmd.Stdout, cmd.Stderr, cmd.ExtraFiles = a.in, a.err, a.err, append([]*os.File{w}, files...)
 	err = cmd.Start()
 	w.Close() // it is the child's now
 	if err != nil {
