@@ -43,25 +43,43 @@ func (c *Container) Stop(ctx context.Context, timeout *uint) error {
 	return c.releaseVolumes(ctx)
 }
 
+// maxRepairs is how many monitors a container whose end is wanted is given in
+// place of killed ones.
+const maxRepairs = 5
+
 // end brings the container to its end and waits until nothing of it is left
 // but its record. The caller holds its lock.
 func (c *Container) end(ctx context.Context, st *State, timeout *uint) error {
+	return c.endAfter(ctx, st, timeout, maxRepairs)
+}
+
+// endAfter is end with so many repairs left. Then it is done without a
+// monitor: something kills each of them.
+func (c *Container) endAfter(ctx context.Context, st *State, timeout *uint, repairs int) error {
 	if st.Stale {
 		return c.clean(ctx, st)
 	}
 	if c.Infra {
 		return c.endInfra(ctx, st)
 	}
+	if st.Orphan && repairs == 0 {
+		st.ExitCode = 128 + int(syscall.SIGKILL)
+		return c.clean(ctx, st)
+	}
 	if st.Orphan {
+		repairs--
 		repaired, err := c.repair(ctx, st)
-		if err != nil {
+		if ctx.Err() != nil {
 			return err
+		}
+		if err != nil {
+			return c.settleAfter(ctx, timeout, repairs)
 		}
 		st = repaired
 	}
 	conn, err := c.dial(st)
 	if errors.Is(err, client.ErrNotRunning) {
-		return c.settle(ctx, timeout)
+		return c.settleAfter(ctx, timeout, repairs)
 	}
 	if err != nil {
 		return err
@@ -84,12 +102,16 @@ func (c *Container) end(ctx context.Context, st *State, timeout *uint) error {
 		}
 		return fmt.Errorf("cannot stop container %s: %w", c.Name, err)
 	}
-	return c.settle(ctx, timeout)
+	return c.settleAfter(ctx, timeout, repairs)
 }
 
 // settle waits until the monitor has let go of the record (it does so at its
 // very end), and cleans up after one that died instead.
 func (c *Container) settle(ctx context.Context, timeout *uint) error {
+	return c.settleAfter(ctx, timeout, maxRepairs)
+}
+
+func (c *Container) settleAfter(ctx context.Context, timeout *uint, repairs int) error {
 	for pause := time.Millisecond; ; pause = min(2*pause, 50*time.Millisecond) {
 		st, err := c.State()
 		if errors.Is(err, errNoContainer) {
@@ -102,7 +124,7 @@ func (c *Container) settle(ctx context.Context, timeout *uint) error {
 			return c.clean(ctx, st)
 		}
 		if st.Orphan {
-			return c.end(ctx, st, timeout)
+			return c.endAfter(ctx, st, timeout, repairs)
 		}
 		if !st.Live() && !st.Busy {
 			return nil
