@@ -11,6 +11,8 @@ import (
 	"strings"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/carob-containers/carob/libpod/spec"
 	"github.com/carob-containers/carob/libpod/store"
 	"github.com/carob-containers/carob/pkg/image"
@@ -323,6 +325,11 @@ func (rt *Runtime) eraseVolume(ctx context.Context, v *spec.Volume) error {
 	if users, err := rt.db.VolumeUsers(ctx); err != nil || len(users[v.Name]) > 0 {
 		return errors.Join(err, inUse(v.Name, users[v.Name])) // before it is unmounted
 	}
+	if whole, err := rt.db.Volume(ctx, v.Name); err == nil {
+		v = whole // the caller may know its name only, which does not say whether it is mounted
+	} else if !errors.Is(err, store.ErrNotFound) {
+		return err
+	}
 	if err := rt.unmountVolume(v); err != nil {
 		return err
 	}
@@ -387,6 +394,7 @@ func (rt *Runtime) lockVolume(ctx context.Context, name string) (*store.Lock, er
 func (rt *Runtime) sweepGoneVolumes() error {
 	left, err := filepath.Glob(filepath.Join(rt.dirs.Volumes(), goneVolume+"*"))
 	for _, dir := range left {
+		_ = unix.Unmount(filepath.Join(dir, "_data"), unix.MNT_DETACH|unix.UMOUNT_NOFOLLOW) // seldom there is something
 		err = errors.Join(err, os.RemoveAll(dir))
 	}
 	return err
