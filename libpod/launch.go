@@ -284,7 +284,7 @@ func (l *launcher) monitorConfig(ctx context.Context, cfg *rspec.Spec) *monitor.
 		LogDriver: c.logDriver(), LogPath: c.LogPath(), LogMaxSize: c.Log.MaxSize, LogMaxFile: max(c.Log.MaxFile, 1), LogTag: c.Log.Tag,
 		RestartPolicy: c.Container.Restart.Policy, RestartMax: c.Container.Restart.Max,
 		StopSignal: int(c.stopSignal(l.image)), StopTimeout: c.stopTimeout(), Timeout: c.Process.Timeout,
-		PIDFile: c.PIDFile, Remove: c.Container.Remove, Cleanup: rt.selfArgv("container", "cleanup", "--rm", c.ID), Again: rt.selfArgv("start", c.ID),
+		PIDFile: c.PIDFile, Remove: c.Container.Remove, Cleanup: rt.selfArgv("container", "cleanup", "--rm", c.ID), Again: rt.selfArgv("start", c.ID), Sleeper: rt.sleeper(),
 		EventBase: c.Labels, Pod: c.Pod, CreateFlags: rt.opts.CreateFlags,
 	}
 	if !rt.opts.NoEvents {
@@ -320,6 +320,17 @@ func (l *launcher) hasBinds() bool {
 // selfArgv is the argv of a carob that works on the same state.
 func (rt *Runtime) selfArgv(words ...string) []string {
 	return append(slices.Clone(rt.opts.Self), words...)
+}
+
+// sleeper is this program as the one to doze in, nil when it is not at its
+// path any more.
+func (rt *Runtime) sleeper() *monitor.Sleeper {
+	program, err := os.Executable()
+	var st syscall.Stat_t
+	if err != nil || syscall.Stat("/proc/self/exe", &st) != nil {
+		return nil
+	}
+	return &monitor.Sleeper{Program: program, Device: uint64(st.Dev), Inode: st.Ino, Changed: st.Ctim.Nano()}
 }
 
 // hasPIDNamespace tells whether the container's end is the end of all its

@@ -197,10 +197,12 @@ func (c *Container) dial(st *State) (*client.Conn, error) {
 	if err := os.MkdirAll(filepath.Dir(dir), 0o700); err != nil {
 		return nil, err
 	}
-	if err := unix.Kill(st.MonitorPID, unix.SIGHUP); err != nil {
-		return nil, client.ErrNotRunning
-	}
-	for i := 0; i < 50; i++ {
+	for i := range 500 {
+		if i%50 == 0 { // again: a monitor that just wakes does not hear it
+			if err := unix.Kill(st.MonitorPID, unix.SIGHUP); err != nil {
+				return nil, client.ErrNotRunning
+			}
+		}
 		time.Sleep(2 * time.Millisecond)
 		if conn, err = client.Dial(dir); !errors.Is(err, client.ErrNotRunning) {
 			return conn, err

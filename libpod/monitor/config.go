@@ -98,6 +98,9 @@ type Config struct {
 	// and was not given the mounted Rootfs.
 	Again []string `json:"again,omitempty"`
 
+	// Sleeper lets the monitor of a quiet container give up its memory.
+	Sleeper *Sleeper `json:"sleeper,omitempty"`
+
 	// Events is the events file; EventBase the attributes every event of
 	// this container carries (docs/STATE.md has the line's format).
 	Events    string            `json:"events,omitempty"`

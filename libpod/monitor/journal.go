@@ -126,6 +126,8 @@ func (j *journal) connect() bool {
 
 func (j *journal) end(st *stream) { st.line.open = false }
 
+func (j *journal) settled() bool { return j.lost == 0 }
+
 func (j *journal) close() {
 	if j.fd >= 0 {
 		unix.Close(j.fd)

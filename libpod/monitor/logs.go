@@ -11,10 +11,12 @@ import (
 )
 
 // logger keeps the container's output. write gets it as it comes, end is
-// told that a stream brings no more in this run.
+// told that a stream brings no more in this run. settled tells that it has
+// nothing still to say.
 type logger interface {
 	write(st *stream, chunk []byte)
 	end(st *stream)
+	settled() bool
 	close()
 }
 
@@ -166,6 +168,8 @@ func (l *fileLog) end(st *stream) {
 	}
 	st.line.open = false
 }
+
+func (l *fileLog) settled() bool { return l.lost == 0 }
 
 func (l *fileLog) close() {
 	if l.fd >= 0 {

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"syscall"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -48,6 +49,7 @@ type supervisor struct {
 	loop
 	dir      string
 	adopting bool
+	woken    bool // from a doze
 	leaving  bool // only what leaveBehind has started is waited for
 	over     bool // nothing is left to do
 
@@ -81,12 +83,16 @@ type supervisor struct {
 	log      logger
 	io       ioBuffer
 
-	signals  atomic.Uint64 // bit per signal that arrived and was not looked at
-	wakeFD   int
-	oomScore []byte // the oom_score_adj that children get back; nil: unchanged
+	signals     atomic.Uint64 // bit per signal that arrived and was not looked at
+	wakeFD      int
+	signalled   chan os.Signal
+	signalsRead chan struct{} // closed when all that came is in signals
+	oomScore    []byte        // the oom_score_adj that children get back; nil: unchanged
 
 	idle          *timer
-	garbage       int // bytes thrown away since the last collection, about
+	dozer         *timer
+	nap           time.Duration // the pause before the next doze
+	garbage       int           // bytes thrown away since the last collection, about
 	programRanges []addressRange
 }
 
@@ -99,6 +105,10 @@ func (s *supervisor) begin() error {
 	debug.SetMemoryLimit(8 << 20)
 	s.listener, s.stdin.fd, s.run.pidfd = -1, -1, -1
 	s.closeOnExec()
+	if state := os.Getenv(dozedEnv); state != "" {
+		s.woken = true
+		return s.wake(state)
+	}
 	_, _ = unix.Setsid() // already so when Spawn started us
 	if err := unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0); err != nil {
 		return wrap("cannot become the container's reaper", err)
@@ -173,17 +183,24 @@ func (s *supervisor) watchSignals() error {
 		return wrap("cannot make an eventfd", err)
 	}
 	s.wakeFD = fd
-	ch := make(chan os.Signal, 8)
-	signal.Notify(ch, syscall.SIGCHLD, syscall.SIGTERM, syscall.SIGHUP)
+	s.hearSignals()
 	signal.Ignore(syscall.SIGINT, syscall.SIGQUIT, syscall.SIGPIPE, syscall.SIGTSTP, syscall.SIGUSR1, syscall.SIGUSR2)
+	return s.loop.add(fd, unix.EPOLLIN, s.onSignals)
+}
+
+// hearSignals has signals noted from now on.
+func (s *supervisor) hearSignals() {
+	ch, done := make(chan os.Signal, 8), make(chan struct{})
+	s.signalled, s.signalsRead = ch, done
+	signal.Notify(ch, syscall.SIGCHLD, syscall.SIGTERM, syscall.SIGHUP)
 	go func() {
+		defer close(done)
 		one := [8]byte{0: 1}
 		for sig := range ch {
 			s.signals.Or(1 << uint(sig.(syscall.Signal)))
-			_, _ = unix.Write(fd, one[:])
+			_, _ = unix.Write(s.wakeFD, one[:])
 		}
 	}()
-	return s.loop.add(fd, unix.EPOLLIN, s.onSignals)
 }
 
 func (s *supervisor) onSignals(uint32) {
@@ -204,7 +221,7 @@ func (s *supervisor) onSignals(uint32) {
 // refuseToStart tells the launcher why there is no monitor, in the record as
 // well for those who come later.
 func (s *supervisor) refuseToStart(err error) {
-	if s.adopting {
+	if s.adopting || s.woken {
 		return // the record of the container's life stays as it is
 	}
 	s.beginRecord()

@@ -77,6 +77,8 @@ const garbageLimit = 512 << 10
 
 // idleSoon gives memory back once the container has been quiet for a while.
 func (s *supervisor) idleSoon() {
+	s.cancel(s.dozer)
+	s.dozer = nil
 	if s.idle == nil {
 		s.idle = s.after(quietTime, s.becomeIdle)
 		return
@@ -119,6 +121,7 @@ func (s *supervisor) becomeIdle() {
 		for _, r := range s.programRanges {
 			advise(r.from, r.to, unix.MADV_DONTNEED)
 		}
+		s.dozeSoon()
 	})
 }
 

@@ -188,12 +188,15 @@ __attribute__((constructor)) static void carob_constructor(void)
 {
 	const char *keeper = getenv("_CAROB_KEEPER"), *sandbox = getenv("_CAROB_SANDBOX");
 	const char *outside = getenv("_CONTAINERS_ROOTLESS_UID");
+	char *doze = getenv("_CAROB_DOZE");
 	int sock, record, root, userns, saved = errno;
 
 	if (keeper && sscanf(keeper, "%d %d", &sock, &userns) == 2)
 		carob_keeper_main(sock, userns); /* does not return */
 	if (sandbox && sscanf(sandbox, "%d %d %d %d", &sock, &record, &root, &userns) == 4)
 		carob_sandbox_main(sock, record, root, userns); /* nor does this */
+	if (doze)
+		carob_doze_main(doze); /* it executes another program */
 	carob_join.uid = geteuid();
 	carob_join.gid = getegid();
 	if (carob_join.uid != 0)

@@ -1,7 +1,7 @@
 // Package join makes a carob command enter the keeper's user and mount
 // namespace before the Go runtime starts, and is the body of the keeper
-// itself and of pods' sandboxes. Linking it is enough: the work is done by a C
-// constructor, drawn in join.c, keeper.c and sandbox.c. Only package userns
+// itself, of pods' sandboxes and of dozing monitors. Linking it is enough: the
+// work is done by a C constructor, drawn in join.c, keeper.c, sandbox.c and doze.c. Only package userns
 // and those below it read what it found.
 package join
 

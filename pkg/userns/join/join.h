@@ -14,6 +14,7 @@ extern struct carob_join carob_join;
 
 void carob_keeper_main(int sock, int userns);
 void carob_sandbox_main(int talk, int record, int root, int userns);
+void carob_doze_main(char *words) __attribute__((noreturn));
 
 /* Shared by the two: see keeper.c. */
 void carob_close_from(int first);
