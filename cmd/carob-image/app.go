@@ -32,6 +32,7 @@ type app struct {
 	logLevel      string
 	tmpDir        string
 	eventsBackend string
+	modules       []string
 	conf          *config.Config // set by config
 }
 
@@ -93,6 +94,7 @@ func addGlobalFlags(root *cobra.Command, a *app) {
 	f.StringArrayVar(&a.images.DriverOptions, "storage-opt", nil, "option of the storage driver")
 	f.StringVar(&a.logLevel, "log-level", "warn", "debug, info, warn, error, fatal or panic")
 	f.String("cgroup-manager", "", "systemd, cgroupfs or disabled")
+	f.StringArrayVar(&a.modules, "module", nil, "more of containers.conf: a file, or a name below containers.conf.modules")
 	f.String("runtime", "", "OCI runtime: a name or a path")
 	f.StringArray("runtime-flag", nil, "global flag of the OCI runtime, without its dashes")
 	f.StringVar(&a.tmpDir, "tmpdir", "", "directory of sockets and other runtime files")

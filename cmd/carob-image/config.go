@@ -19,7 +19,7 @@ func (a *app) config() (*config.Config, error) {
 	if a.conf != nil {
 		return a.conf, nil
 	}
-	conf, err := config.Load(config.Where{Rootless: userns.Rootless(), Getenv: os.Getenv})
+	conf, err := config.Load(config.Where{Rootless: userns.Rootless(), Getenv: os.Getenv, Modules: a.modules})
 	if err != nil {
 		return nil, err
 	}

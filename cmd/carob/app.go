@@ -39,6 +39,7 @@ type globalOptions struct {
 	hooksDirs                    []string
 	volumePath                   string
 	networkCmdPath               string
+	modules                      []string
 }
 
 func newApp() *app {

@@ -17,7 +17,7 @@ func (a *app) config() (*config.Config, error) {
 	if a.conf != nil {
 		return a.conf, nil
 	}
-	conf, err := config.Load(config.Where{Rootless: userns.Rootless(), Getenv: os.Getenv})
+	conf, err := config.Load(config.Where{Rootless: userns.Rootless(), Getenv: os.Getenv, Modules: a.global.modules})
 	a.conf = conf
 	return conf, err
 }

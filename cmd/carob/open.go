@@ -156,6 +156,9 @@ func (a *app) globalArgs() []string {
 	for _, o := range g.runtimeFlags {
 		args = append(args, "--runtime-flag", o)
 	}
+	for _, m := range g.modules {
+		args = append(args, "--module", m)
+	}
 	return args
 }
 

@@ -115,6 +115,7 @@ func addGlobalFlags(root *cobra.Command, g *globalOptions) {
 	f.StringArrayVar(&g.storageOpts, "storage-opt", nil, "option of the storage driver")
 	f.Var(&flagValue{set: checkLogLevel, kind: "string", text: "warn"}, "log-level", "debug, info, warn, error, fatal or panic")
 	f.StringVar(&g.cgroupManager, "cgroup-manager", "", "systemd, cgroupfs or disabled")
+	f.StringArrayVar(&g.modules, "module", nil, "more of containers.conf: a file, or a name below containers.conf.modules")
 	f.StringVar(&g.runtime, "runtime", "", "OCI runtime: a name or a path")
 	f.StringArrayVar(&g.runtimeFlags, "runtime-flag", nil, "global flag of the OCI runtime, without its dashes")
 	f.StringVar(&g.tmpDir, "tmpdir", "", "directory of sockets and other runtime files")

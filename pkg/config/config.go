@@ -198,13 +198,14 @@ type Where struct {
 	Rootless bool
 	Getenv   func(string) string // os.Getenv
 	Root     string              // "" is /; a directory in tests
+	Modules  []string            // files that come after all that are read anyway: --module
 }
 
 // Load reads the files that exist: /usr/share/containers, /etc/containers and
 // its containers.conf.d, and for a rootless user the same below
 // $XDG_CONFIG_HOME (~/.config), each overriding those before. CONTAINERS_CONF
-// names a file to be read in place of all these, CONTAINERS_CONF_OVERRIDE one
-// that comes after all others.
+// names a file to be read in place of all these. Modules come after them, and
+// the file that CONTAINERS_CONF_OVERRIDE names comes after all others.
 func Load(w Where) (*Config, error) {
 	c := new(Config)
 	if only := w.Getenv("CONTAINERS_CONF"); only != "" {
@@ -213,6 +214,15 @@ func Load(w Where) (*Config, error) {
 		}
 	} else if err := c.readAll(w); err != nil {
 		return nil, err
+	}
+	for _, name := range w.Modules {
+		path, err := w.module(name)
+		if err != nil {
+			return nil, err
+		}
+		if err := c.read(path, true); err != nil {
+			return nil, err
+		}
 	}
 	if last := w.Getenv("CONTAINERS_CONF_OVERRIDE"); last != "" {
 		if err := c.read(last, true); err != nil {
@@ -223,12 +233,35 @@ func Load(w Where) (*Config, error) {
 	return c, nil
 }
 
-func (c *Config) readAll(w Where) error {
+// dirs are those of the configuration; a later one counts for more.
+func (w Where) dirs() []string {
 	dirs := []string{filepath.Join(w.Root, "/usr/share/containers"), filepath.Join(w.Root, "/etc/containers")}
 	if home := w.userDir(); w.Rootless && home != "" {
 		dirs = append(dirs, filepath.Join(home, "containers"))
 	}
-	for _, dir := range dirs {
+	return dirs
+}
+
+// module finds a module: an absolute path, or a name below
+// containers.conf.modules beside the files that are read anyway.
+func (w Where) module(name string) (string, error) {
+	if filepath.IsAbs(name) {
+		return name, nil
+	}
+	dirs := w.dirs()
+	slices.Reverse(dirs)
+	for i, dir := range dirs {
+		dirs[i] = filepath.Join(dir, "containers.conf.modules")
+		path := filepath.Join(dirs[i], name)
+		if _, err := os.Stat(path); err == nil {
+			return path, nil
+		}
+	}
+	return "", fmt.Errorf("cannot find the module %s of containers.conf in %s", name, strings.Join(dirs, ", "))
+}
+
+func (c *Config) readAll(w Where) error {
+	for _, dir := range w.dirs() {
 		path := filepath.Join(dir, "containers.conf")
 		if err := c.read(path, false); err != nil {
 			return err

@@ -57,6 +57,47 @@ func umasks() map[string]string {
 	}
 }
 
+func TestModules(t *testing.T) {
+	line := func(umask string) string { return "[containers]\numask=\"" + umask + "\"\n" }
+	root := tree(t, map[string]string{
+		"etc/containers/containers.conf":                       line("0001"),
+		"etc/containers/containers.conf.modules/both":          line("0002"),
+		"etc/containers/containers.conf.modules/sub/system":    line("0003"),
+		"home/.config/containers/containers.conf.modules/both": line("0004"),
+		"over": line("0005"),
+	})
+	for _, c := range []struct {
+		modules  []string
+		rootless bool
+		over     string
+		want     string
+	}{
+		{[]string{"both"}, true, "", "0004"},
+		{[]string{"both"}, false, "", "0002"},
+		{[]string{"sub/system"}, true, "", "0003"},
+		{[]string{"both", "sub/system"}, true, "", "0003"},
+		{[]string{filepath.Join(root, "over"), "both"}, true, "", "0004"},
+		{[]string{"both"}, true, "over", "0005"},
+	} {
+		conf, err := config.Load(config.Where{Rootless: c.rootless, Root: root, Modules: c.modules, Getenv: func(name string) string {
+			switch {
+			case name == "HOME":
+				return filepath.Join(root, "home")
+			case name == "CONTAINERS_CONF_OVERRIDE" && c.over != "":
+				return filepath.Join(root, c.over)
+			}
+			return ""
+		}})
+		if err != nil || conf.Containers.Umask != c.want {
+			t.Errorf("%+v: %v, %v", c, conf, err)
+		}
+	}
+	_, err := config.Load(config.Where{Root: root, Modules: []string{"none"}, Getenv: func(string) string { return "" }})
+	if err == nil || !strings.Contains(err.Error(), "cannot find the module none") {
+		t.Errorf("a module that is not there: %v", err)
+	}
+}
+
 func TestCorner64MergeOrder(t *testing.T) {
 	root := tree(t, umasks())
 	for _, c := range []struct {
