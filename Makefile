@@ -36,8 +36,9 @@ all: build
 
 build: $(PROGRAMS)
 
-# Every running container pays for the monitor's memory: no cgo, no libc.
-carob-monitor carob-probe: export CGO_ENABLED = 0
+# Every running container pays for the monitor's memory: no cgo, no libc. A
+# generator of systemd's needs nothing of the host.
+carob-monitor carob-probe quadlet: export CGO_ENABLED = 0
 
 $(PROGRAMS):
 	$(GOBUILD) -o bin/$@ ./cmd/$@
@@ -46,6 +47,7 @@ install: build
 	install -D -m755 bin/carob $(DESTDIR)$(PREFIX)/bin/carob
 	for p in $(filter-out carob,$(PROGRAMS)); do \
 		install -D -m755 bin/$$p $(DESTDIR)$(PREFIX)/libexec/carob/$$p || exit; done
+	hack/install-systemd.sh "$(DESTDIR)$(PREFIX)"
 	hack/install-docs.sh "$(DESTDIR)$(PREFIX)/share"
 
 demo: build

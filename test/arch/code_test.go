@@ -13,6 +13,7 @@ func globals() allowed {
 	return allowed{
 		"cmd/carob.version":       "set by the linker, read only",
 		"cmd/carob-image.version": "set by the linker, read only",
+		"cmd/quadlet.version":     "set by the linker, read only",
 	}
 }
 

@@ -24,6 +24,8 @@ func TestLinks(t *testing.T) {
 			"carob-kube translates and does nothing else: it gets all it needs in the request"},
 		{"carob-monitor", "0", []string{"database/sql", "github.com/mattn/go-sqlite3", "github.com/containers/", "github.com/spf13/", "net/http", "crypto/tls", "google.golang.org/grpc", "k8s.io/", module + "/libpod/store", module + "/libpod/spec"},
 			"every running container pays for the monitor's memory"},
+		{"quadlet", "0", []string{"github.com/containers/", "github.com/spf13/", "golang.org/x/", "net", "os/user", "regexp", "text/template", module + "/libpod"},
+			"a generator runs at every boot, before anything else: it starts at once and needs nothing"},
 	} {
 		t.Run(rule.program, func(t *testing.T) {
 			for _, dep := range deps(t, rule.program, rule.cgo) {

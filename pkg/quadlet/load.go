@@ -1,0 +1,173 @@
+package quadlet
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"unicode"
+
+	"github.com/carob-containers/carob/pkg/unitfile"
+)
+
+// Set is the units of a search path.
+type Set struct {
+	Units  []*Unit // in the order of conversion, those of a kind by name
+	byName map[string]*Unit
+}
+
+// Load reads all units of a place. Units that cannot be read are left out of
+// the set, and the error tells of each.
+func Load(p Place) (*Set, error) {
+	w := &walk{place: p, seen: map[string]bool{}, paths: map[string]string{}}
+	for _, dir := range p.SearchPath() {
+		w.dir(dir, true)
+	}
+	s := &Set{byName: map[string]*Unit{}}
+	errs := w.errs
+	for _, name := range slices.Sorted(keysOf(w.paths)) {
+		if w.paths[name] == os.DevNull {
+			continue
+		}
+		u, err := w.load(name)
+		if err != nil {
+			errs = append(errs, eachError("cannot load unit "+name, err)...)
+			continue
+		}
+		s.Units = append(s.Units, u)
+		s.byName[name] = u
+	}
+	order := map[string]int{}
+	for i, k := range kinds() {
+		order[k.suffix] = i
+	}
+	slices.SortStableFunc(s.Units, func(a, b *Unit) int { return order[a.kind.suffix] - order[b.kind.suffix] })
+	return s, errors.Join(errs...)
+}
+
+// Find is the unit of a file name; nil: there is none.
+func (s *Set) Find(name string) *Unit { return s.byName[name] }
+
+// walk goes through the search path.
+type walk struct {
+	place Place
+	dirs  []string          // all that were entered, in order: drop-ins are looked for there
+	seen  map[string]bool   // by their true names: links can make circles
+	paths map[string]string // name of a unit to its file
+	errs  []error
+}
+
+// dir enters a directory and those below it. The directories of the search
+// path need not be there.
+func (w *walk) dir(dir string, top bool) {
+	real, err := filepath.EvalSymlinks(dir)
+	if err == nil && w.seen[real] {
+		return
+	}
+	var entries []fs.DirEntry
+	if err == nil {
+		w.seen[real] = true
+		entries, err = os.ReadDir(dir)
+	}
+	if err != nil {
+		if !(top && errors.Is(err, fs.ErrNotExist)) {
+			w.errs = append(w.errs, fmt.Errorf("cannot look for units: %w", err))
+		}
+		return
+	}
+	w.dirs = append(w.dirs, dir)
+	for _, e := range entries { // sorted by name
+		w.entry(dir, e)
+	}
+}
+
+// entry takes a file whose name is a unit's, and enters a directory.
+func (w *walk) entry(dir string, e fs.DirEntry) {
+	path := filepath.Join(dir, e.Name())
+	info, err := os.Stat(path) // what a link leads to
+	unit := kindOf(e.Name()) != nil
+	switch {
+	case strings.ContainsFunc(path, unicode.IsControl):
+		w.errs = append(w.errs, fmt.Errorf("cannot look at %q: its name has characters that no unit file can hold", path))
+	case err != nil && unit:
+		w.errs = append(w.errs, fmt.Errorf("cannot read unit: %w", err))
+	case err != nil:
+	case info.IsDir() && strings.HasSuffix(e.Name(), ".d"), info.IsDir() && w.place.others(dir, e.Name()):
+	case info.IsDir():
+		w.dir(path, false)
+	case unit && w.paths[e.Name()] == "":
+		if target, _ := filepath.EvalSymlinks(path); target == os.DevNull {
+			path = os.DevNull // masked, as systemd has it
+		}
+		w.paths[e.Name()] = path
+	}
+}
+
+// load reads a unit and its drop-ins.
+func (w *walk) load(name string) (*Unit, error) {
+	u := &Unit{Name: name, Path: w.paths[name], kind: kindOf(name)}
+	file, err := unitfile.Read(u.Path)
+	if err != nil {
+		return nil, err
+	}
+	u.file = file
+	for _, path := range w.dropIns(u) {
+		dropIn, err := unitfile.Read(path)
+		if err != nil {
+			return nil, err
+		}
+		u.file.Merge(dropIn)
+	}
+	return u, u.setNames()
+}
+
+// dropIns lists the files *.conf that add to a unit, in the order in which
+// they are read: by name. Of two with one name the one in the directory made
+// for fewer units counts, and then the one that is first in the search path.
+func (w *walk) dropIns(u *Unit) []string {
+	found := map[string]string{}
+	for _, sub := range u.dropInDirs() {
+		here := map[string]string{}
+		for _, dir := range w.dirs {
+			files, _ := filepath.Glob(filepath.Join(escapeGlob(filepath.Join(dir, sub)), "*.conf")) // the pattern is good
+			for _, path := range files {
+				if name := filepath.Base(path); here[name] == "" {
+					here[name] = path
+					found[name] = path
+				}
+			}
+		}
+	}
+	var paths []string
+	for _, name := range slices.Sorted(keysOf(found)) {
+		paths = append(paths, found[name])
+	}
+	return paths
+}
+
+func escapeGlob(path string) string {
+	return strings.NewReplacer(`\`, `\\`, `*`, `\*`, `?`, `\?`, `[`, `\[`).Replace(path)
+}
+
+// dropInDirs are the names of directories with a unit's drop-ins, those for
+// most units first: container.d, shop-.container.d, shop-front.container.d.
+func (u *Unit) dropInDirs() []string {
+	base, instance, template := u.base()
+	dirs := []string{u.kind.suffix[1:] + ".d"}
+	for i := range base {
+		if base[i] == '-' && i+1 < len(base) {
+			dirs = append(dirs, base[:i+1]+u.kind.suffix+".d")
+		}
+	}
+	if !template {
+		return append(dirs, base+u.kind.suffix+".d")
+	}
+	dirs = append(dirs, base+"@"+u.kind.suffix+".d")
+	if instance != "" {
+		dirs = append(dirs, u.Name+".d")
+	}
+	return dirs
+}
