@@ -146,19 +146,19 @@ type kubeDownOptions struct{ force bool }
 func newKubeDown(a *app) *cobra.Command {
 	o := &kubeDownOptions{}
 	cmd := &cobra.Command{
-		Use:   "down [options] FILE|-|URL",
+		Use:   "down [options] FILE|-|URL [FILE|URL...]",
 		Short: "Remove the pods that kube play has made of a file",
 		Long: `Remove the pods and secrets of the objects in Kubernetes YAML. Volumes stay, with what they
 hold; --force removes them, too. What is not there is no error.`,
 		Example: `carob kube down web.yaml
 cat web.yaml | carob kube down -`,
-		Args: cobra.ExactArgs(1),
+		Args: cobra.MinimumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			rt, err := a.open(cmd.Context())
 			if err != nil {
 				return err
 			}
-			yaml, err := a.readYAML(cmd.Context(), args[0])
+			yaml, err := a.readAllYAML(cmd.Context(), args)
 			if err != nil {
 				return err
 			}

@@ -27,6 +27,9 @@ type kubePlayOptions struct {
 	force      bool
 	start      bool
 	wait       bool
+
+	service     bool   // stay, as the main process of a service
+	propagation string // what its exit code says of the containers'
 }
 
 // seccompRoot is where Kubernetes' node agent looks for profiles.
@@ -35,7 +38,7 @@ const seccompRoot = "/var/lib/kubelet/seccomp"
 func newKubePlay(a *app) *cobra.Command {
 	o := &kubePlayOptions{}
 	cmd := &cobra.Command{
-		Use:   "play [options] FILE|-|URL",
+		Use:   "play [options] FILE|-|URL [FILE|URL...]",
 		Short: "Make pods, volumes and secrets of Kubernetes YAML and start them",
 		Long: `Make and start what Kubernetes YAML asks for: pods of Pod, Deployment, ReplicaSet, StatefulSet,
 DaemonSet and Job, volumes of PersistentVolumeClaim, secrets of Secret. When anything fails, all
@@ -44,8 +47,8 @@ warnings.`,
 		Example: `carob kube play web.yaml
 carob kube play --replace web.yaml --configmap settings.yaml
 curl -s https://example.com/web.yaml | carob kube play -`,
-		Args: cobra.ExactArgs(1),
-		RunE: func(cmd *cobra.Command, args []string) error { return runKubePlay(cmd.Context(), a, o, args[0]) },
+		Args: cobra.MinimumNArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error { return runKubePlay(cmd.Context(), a, o, args) },
 	}
 	f := cmd.Flags()
 	f.SetNormalizeFunc(otherNames)
@@ -80,23 +83,16 @@ func (o *kubePlayOptions) addFlags(f *pflag.FlagSet) {
 	addRefused(f, "build images", "building images comes in a later version of carob", "context-dir")
 	f.Var(one(new(bool), "bool", noBuild), "build", "build images")
 	f.Lookup("build").NoOptDefVal = "true"
-	f.Var(one(new(bool), "bool", noServiceContainer), "service-container", "a container that stands for all pods")
-	f.Lookup("service-container").NoOptDefVal = "true"
+	f.BoolVar(&o.service, "service-container", false, "stay, as the main process of a service of systemd")
+	f.Var(one(&o.propagation, "string", checkPropagation), "service-exit-code-propagation", "none, any, all: with --service-container, fail when containers have (default none)")
 	_ = f.MarkHidden("service-container")
+	_ = f.MarkHidden("service-exit-code-propagation")
 }
 
 func noBuild(word string) (bool, error) {
 	on, err := parseBool(word)
 	if on {
 		err = errors.New("building images comes in a later version of carob")
-	}
-	return false, err
-}
-
-func noServiceContainer(word string) (bool, error) {
-	on, err := parseBool(word)
-	if on {
-		err = errors.New("it comes with the systemd units, in a later version of carob; --wait keeps carob in the foreground")
 	}
 	return false, err
 }
@@ -112,7 +108,7 @@ func (o *kubePlayOptions) addPullFlags(f *pflag.FlagSet) {
 	f.VarPF(maybe(&p.tlsVerify, "bool", parseBool), "tls-verify", "", "require HTTPS and check certificates (default true)").NoOptDefVal = "true"
 }
 
-func runKubePlay(ctx context.Context, a *app, o *kubePlayOptions, from string) error {
+func runKubePlay(ctx context.Context, a *app, o *kubePlayOptions, from []string) error {
 	if err := o.check(); err != nil {
 		return err
 	}
@@ -120,7 +116,7 @@ func runKubePlay(ctx context.Context, a *app, o *kubePlayOptions, from string) e
 	if err != nil {
 		return err
 	}
-	yaml, err := a.readYAML(ctx, from)
+	yaml, err := a.readAllYAML(ctx, from)
 	if err != nil {
 		return err
 	}
@@ -131,12 +127,24 @@ func runKubePlay(ctx context.Context, a *app, o *kubePlayOptions, from string) e
 	if err != nil {
 		return err
 	}
+	socket := ""
+	if o.service {
+		if socket, err = takeNotifySocket(); err != nil {
+			return err
+		}
+	}
 	played, err := rt.PlayKube(ctx, plan, libpod.PlayOptions{Pull: o.pull.options(), Replace: o.replace, Start: o.start, Warn: a.warn})
 	if played != nil {
 		a.printPlayed(played)
 	}
-	if err != nil || !o.wait {
+	if err != nil {
 		return err
+	}
+	if o.service {
+		return serveKube(ctx, rt, played, socket, o.propagation)
+	}
+	if !o.wait {
+		return nil
 	}
 	waitErr := waitForPods(ctx, rt, played)
 	return errors.Join(waitErr, a.kubeDown(context.WithoutCancel(ctx), rt, yaml, o.force))
@@ -148,6 +156,10 @@ func (o *kubePlayOptions) check() error {
 		return errors.New("--force may be specified only with --down or --wait")
 	case o.down && (o.replace || o.wait):
 		return errors.New("--down cannot be set together with --replace or --wait")
+	case o.service && (o.wait || o.down || !o.start):
+		return errors.New("--service-container cannot be set together with --wait, --down or --start=false")
+	case o.propagation != "" && !o.service:
+		return errors.New("--service-exit-code-propagation needs --service-container")
 	case o.wait && !o.start:
 		return errors.New("--wait cannot be set together with --start=false")
 	case o.Log.Driver == "passthrough":

@@ -11,7 +11,7 @@ import (
 // TestQuadletWritesFlagsThatExist: every command line in the goldens of the
 // generator is one that carob understands, but for commands of later versions.
 func TestQuadletWritesFlagsThatExist(t *testing.T) {
-	later := []string{"artifact", "build", "kube", "network"} // kube play --service-container
+	later := []string{"artifact", "build", "network"}
 	unitflags.Check(t, newRoot(newApp(), nil), func(command string) bool {
 		return !slices.Contains(later, command) && !slices.Contains(transferCommands(), command)
 	}, 60)
