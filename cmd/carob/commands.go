@@ -35,6 +35,7 @@ func commands() []command {
 		{"ps", newPs},
 		{"pull", newTransfer("pull", "Bring images here from a registry or an archive")},
 		{"push", newTransfer("push", "Send an image to a registry or write it elsewhere")},
+		{"quadlet", newQuadlet},
 		{"rename", newRename},
 		{"restart", newRestart},
 		{"rm", newRm},

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -19,13 +20,35 @@ type Set struct {
 	byName map[string]*Unit
 }
 
-// Load reads all units of a place. Units that cannot be read are left out of
-// the set, and the error tells of each.
-func Load(p Place) (*Set, error) {
+// Files finds the files of all units of a place, by name. Masked ones are left
+// out.
+func Files(p Place) (map[string]string, error) {
+	w := search(p)
+	maps.DeleteFunc(w.paths, func(_, path string) bool { return path == os.DevNull })
+	return w.paths, errors.Join(w.errs...)
+}
+
+// IsUnit tells whether a file of this name is a unit.
+func IsUnit(name string) bool { return kindOf(name) != nil }
+
+// CheckSyntax tells what keeps the text of a unit from being read.
+func CheckSyntax(path string, body []byte) error {
+	_, err := unitfile.Parse(path, body)
+	return err
+}
+
+func search(p Place) *walk {
 	w := &walk{place: p, seen: map[string]bool{}, paths: map[string]string{}}
 	for _, dir := range p.SearchPath() {
 		w.dir(dir, true)
 	}
+	return w
+}
+
+// Load reads all units of a place. Units that cannot be read are left out of
+// the set, and the error tells of each.
+func Load(p Place) (*Set, error) {
+	w := search(p)
 	s := &Set{byName: map[string]*Unit{}}
 	errs := w.errs
 	for _, name := range slices.Sorted(keysOf(w.paths)) {
@@ -92,6 +115,7 @@ func (w *walk) entry(dir string, e fs.DirEntry) {
 	switch {
 	case strings.ContainsFunc(path, unicode.IsControl):
 		w.errs = append(w.errs, fmt.Errorf("cannot look at %q: its name has characters that no unit file can hold", path))
+	case strings.HasPrefix(e.Name(), "."): // on its way in or out, or an editor's
 	case err != nil && unit:
 		w.errs = append(w.errs, fmt.Errorf("cannot read unit: %w", err))
 	case err != nil:
