@@ -54,7 +54,9 @@ type Host struct {
 	Prefix string
 	// Tools holds ptyrun and other helpers of the tests.
 	Tools string
-	// Images holds NAME.tar, NAME.oci.tar and rootfs.tar (see mkimages).
+	// Cache is what CAROB_TEST_CACHE names: what is made once.
+	Cache string
+	// Images, in Cache, holds NAME.tar, NAME.oci.tar and rootfs.tar (see mkimages).
 	Images string
 	// Source is a copy of the directory the test program was started in.
 	Source string
@@ -77,8 +79,10 @@ const (
 const EnvDepth = "CAROB_CRASH_DEPTH"
 
 // Run prepares the host and calls body as the account, once for every view.
-// It returns an exit code: the body's, or 1 with a message on stderr.
-func Run(views []View, body func(*Host) int) int {
+// It returns an exit code: the body's, or 1 with a message on stderr. makers
+// are scripts of hack/ that make more than setup-host.sh does; like that one
+// they are left out where there is neither root nor sudo.
+func Run(views []View, body func(*Host) int, makers ...string) int {
 	if root := os.Getenv(envRoot); root != "" {
 		h := host(root, View(os.Getenv(envView)), os.Getenv("USER"))
 		h.ask, h.answer = os.NewFile(askFD, "ask"), os.NewFile(answerFD, "answer")
@@ -86,7 +90,7 @@ func Run(views []View, body func(*Host) int) int {
 		syscall.CloseOnExec(answerFD)
 		return body(h)
 	}
-	code, err := prepareAndRun(views)
+	code, err := prepareAndRun(views, append([]string{"setup-host.sh"}, makers...))
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "rig:", err)
 		return 1
@@ -99,13 +103,14 @@ func host(root string, view View, account string) *Host {
 		View: view, Root: root, User: account,
 		Prefix: filepath.Join(root, "prefix"),
 		Tools:  filepath.Join(root, "tools"),
-		Images: filepath.Join(root, "images"),
+		Cache:  filepath.Join(root, "cache"),
+		Images: filepath.Join(root, "cache/images"),
 		Source: filepath.Join(root, "source"),
 		Small:  filepath.Join(root, "small"),
 	}
 }
 
-func prepareAndRun(views []View) (code int, err error) {
+func prepareAndRun(views []View, makers []string) (code int, err error) {
 	if os.Geteuid() != 0 && hasSudo() {
 		return throughSudo()
 	}
@@ -118,8 +123,10 @@ func prepareAndRun(views []View) (code int, err error) {
 		return 1, err
 	}
 	if os.Geteuid() == 0 {
-		if err := run(top, filepath.Join(top, "hack/setup-host.sh")); err != nil {
-			return 1, err
+		for _, script := range makers {
+			if err := run(top, filepath.Join(top, "hack", script)); err != nil {
+				return 1, err
+			}
 		}
 	}
 	account, err := findAccount()
@@ -201,10 +208,11 @@ func fill(root, top, source string, account *user.User) error {
 		return err
 	}
 	cache := orDefault("CAROB_TEST_CACHE", "/var/cache/carob-test")
-	if err := os.Symlink(filepath.Join(cache, "images"), h.Images); err != nil {
+	if err := os.Symlink(cache, h.Cache); err != nil {
 		return err
 	}
-	if err := run("/", "cp", "-r", source, h.Source); err != nil {
+	// The account may not be able to follow a link into the source.
+	if err := run("/", "cp", "-rL", source, h.Source); err != nil {
 		return err
 	}
 	self, err := os.Executable()
