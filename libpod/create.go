@@ -72,7 +72,7 @@ func (rt *Runtime) createContainer(ctx context.Context, c *spec.Container, opts 
 	}
 	plan, err := rt.planCreate(ctx, c, img)
 	plan.pod = pod
-	defer plan.ids.Release()
+	defer plan.release()
 	if err != nil {
 		return nil, err
 	}
@@ -118,7 +118,15 @@ type createPlan struct {
 	needs   []string       // containers it depends on
 	volumes []*spec.Volume // volumes it uses, made unless there
 	ids     *store.Lock    // held while ids for --userns=auto are chosen
+	labels  *store.Lock    // held while SELinux categories are chosen
 	host    *bundle.Host
+}
+
+// release lets others choose: what was chosen is in the database, or never
+// will be.
+func (p *createPlan) release() {
+	p.labels.Release()
+	p.ids.Release()
 }
 
 func (rt *Runtime) planCreate(ctx context.Context, c *spec.Container, img *baseImage) (*createPlan, error) {
@@ -141,7 +149,10 @@ func (rt *Runtime) planCreate(ctx context.Context, c *spec.Container, img *baseI
 	if err := rt.resolvePorts(ctx, c, img); err != nil {
 		return plan, err
 	}
-	return plan, rt.resolveDependencies(ctx, c, plan)
+	if err := rt.resolveDependencies(ctx, c, plan); err != nil {
+		return plan, err
+	}
+	return plan, rt.resolveLabels(ctx, c, img, plan)
 }
 
 // checkHost refuses what this host cannot give, before anything is made.
@@ -190,7 +201,7 @@ func (c *Container) make(ctx context.Context, img *baseImage, plan *createPlan) 
 	if err := c.insert(ctx, plan); err != nil {
 		return err
 	}
-	plan.ids.Release()
+	plan.release()
 	for _, v := range plan.volumes {
 		if err := c.rt.makeVolumeDir(v); err != nil {
 			return err
@@ -202,6 +213,9 @@ func (c *Container) make(ctx context.Context, img *baseImage, plan *createPlan) 
 			return err
 		}
 		o := image.ContainerOptions{Volatile: c.Container.Remove}
+		if l := c.Security.SELinux; l != nil {
+			o.ProcessLabel, o.MountLabel = l.Process, l.Mount
+		}
 		if m := c.Isolation.Mapping; m != nil {
 			o.UIDMap, o.GIDMap = layerMapping(m.UIDs), layerMapping(m.GIDs)
 		}

@@ -88,6 +88,9 @@ func (l *launcher) write(files []madeFile) error {
 		if err := l.giveToRoot(*f.path); err != nil {
 			return err
 		}
+		if err := l.label(*f.path); err != nil {
+			return err
+		}
 	}
 	return nil
 }

@@ -14,6 +14,7 @@ import (
 	"github.com/carob-containers/carob/libpod/spec"
 	"github.com/carob-containers/carob/pkg/cgroup"
 	"github.com/carob-containers/carob/pkg/hostdev"
+	"github.com/carob-containers/carob/pkg/selinux"
 	"github.com/carob-containers/carob/pkg/userns"
 )
 
@@ -22,7 +23,7 @@ func (rt *Runtime) hostFacts(r *oci.Runtime, c *spec.Container) (bundle.Host, er
 	h := bundle.Host{
 		Rootless: rootless(), Runtime: r.Name, CgroupVersion: r.Cgroups.Version, CgroupReason: r.Cgroups.Reason,
 		Controllers: r.Cgroups.Controllers, OwnCgroup: r.Cgroups.Own, CgroupParent: r.Cgroups.Own,
-		Env: os.Environ(), Rlimits: rlimits(), OOMScoreAdj: oomScore(), InitPath: rt.initProgram(c),
+		SELinux: selinux.Enabled(), Env: os.Environ(), Rlimits: rlimits(), OOMScoreAdj: oomScore(), InitPath: rt.initProgram(c),
 	}
 	switch {
 	case c.Resources.Cgroups == "disabled":
@@ -51,9 +52,6 @@ func (rt *Runtime) hostFacts(r *oci.Runtime, c *spec.Container) (bundle.Host, er
 	}
 	if profile := c.Security.AppArmor; profile != "" {
 		h.AppArmor, h.AppArmorMissing = appArmorEnabled(), appArmorMissing(profile)
-	}
-	if len(c.Security.Label) > 0 {
-		h.SELinux = selinuxEnabled()
 	}
 	if c.Security.Privileged {
 		if h.Devices, err = hostdev.All(); err != nil {

@@ -72,7 +72,10 @@ func (l *launcher) resolveSecrets(ctx context.Context) error {
 			return fmt.Errorf("cannot mount secret %s: %w", s.Source, err)
 		}
 	}
-	return nil
+	if l.in.Files.Secrets == "" {
+		return nil
+	}
+	return l.label(dir)
 }
 
 // secretValue is one value of a Secret that Kubernetes YAML has made.
@@ -118,6 +121,9 @@ func (l *launcher) layOutSecret(dir string, s spec.Secret, data []byte) error {
 	if !filepath.IsAbs(name) {
 		l.in.Files.Secrets = dir
 		return nil
+	}
+	if err := l.label(file); err != nil {
+		return err
 	}
 	l.in.Mounts = append(l.in.Mounts, spec.Mount{Type: spec.MountBind, Source: file, Destination: name, Options: []string{"bind", "rprivate"}})
 	return nil

@@ -15,6 +15,7 @@ import (
 
 	"github.com/carob-containers/carob/libpod/bundle"
 	"github.com/carob-containers/carob/pkg/image"
+	"github.com/carob-containers/carob/pkg/selinux"
 	"github.com/carob-containers/carob/pkg/userns"
 )
 
@@ -227,15 +228,10 @@ func idMapInfo(maps []userns.IDMap) []IDMapInfo {
 	return out
 }
 
-func selinuxEnabled() bool {
-	_, err := os.Stat("/sys/fs/selinux/enforce")
-	return err == nil
-}
-
 func (rt *Runtime) securityInfo() SecurityInfo {
 	s := SecurityInfo{Rootless: rootless()}
 	s.AppArmorEnabled = appArmorEnabled() && !s.Rootless
-	s.SELinuxEnabled = selinuxEnabled()
+	s.SELinuxEnabled = selinux.Enabled()
 	_, err := os.Stat("/proc/sys/kernel/seccomp/actions_avail")
 	s.SeccompEnabled = err == nil
 	s.DefaultCapabilities = strings.Join(fullNames(bundle.DefaultCapabilities()), ",")

@@ -18,6 +18,7 @@ import (
 	"github.com/carob-containers/carob/libpod/spec"
 	"github.com/carob-containers/carob/libpod/store"
 	"github.com/carob-containers/carob/pkg/netns"
+	"github.com/carob-containers/carob/pkg/selinux"
 	"github.com/carob-containers/carob/pkg/sys"
 	"github.com/carob-containers/carob/pkg/userns/sandbox"
 )
@@ -453,6 +454,7 @@ func (s *infraStart) mountShm(cfg *sandbox.Config) error {
 		owner := s.c.outside(0, 0)
 		options += fmt.Sprintf(",uid=%d,gid=%d", owner.UID, owner.GID)
 	}
+	options = selinux.MountData(options, s.c.mountLabel())
 	if err := unix.Mount("shm", at, "tmpfs", unix.MS_NOSUID|unix.MS_NODEV|unix.MS_NOEXEC, options); err != nil {
 		return fmt.Errorf("cannot mount the pod's shared memory: %w", err)
 	}

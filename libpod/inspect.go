@@ -131,9 +131,9 @@ func (i *inspector) general() {
 		o.Path, o.Args = args[0], append(o.Args, args[1:]...)
 	}
 	o.RestartCount, o.Driver = i.st.Restarts, c.rt.paths.Driver
-	o.MountLabel, o.ProcessLabel, o.AppArmorProfile = "", i.oci.Process.SelinuxLabel, i.oci.Process.ApparmorProfile
-	if i.oci.Linux != nil {
-		o.MountLabel = i.oci.Linux.MountLabel
+	o.AppArmorProfile = i.oci.Process.ApparmorProfile
+	if l := c.Security.SELinux; l != nil {
+		o.ProcessLabel, o.MountLabel = l.Process, l.Mount
 	}
 	caps := i.oci.Process.Capabilities
 	o.EffectiveCaps, o.BoundingCaps = caps.Effective, caps.Bounding

@@ -29,7 +29,7 @@ func (l *launcher) sharedFile(ctx context.Context, name, mode string) (string, e
 		}
 		path := filepath.Join(other.Dir(), store.FilesDir, name)
 		if _, err := os.Stat(path); err == nil {
-			return path, nil
+			return path, other.labelFor(l.c, path)
 		}
 		mode = other.Network.Mode
 	}

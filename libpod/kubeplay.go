@@ -11,6 +11,7 @@ import (
 	"github.com/carob-containers/carob/libpod/kube"
 	"github.com/carob-containers/carob/libpod/spec"
 	"github.com/carob-containers/carob/libpod/store"
+	"github.com/carob-containers/carob/pkg/selinux"
 )
 
 // PlayOptions are what a play needs beside the plan.
@@ -63,6 +64,7 @@ func (rt *Runtime) PlayKube(ctx context.Context, plan *kube.Plan, opts PlayOptio
 		return nil, err
 	}
 	p.dropAllLimits()
+	p.dropLabels()
 	if opts.Replace {
 		if err := p.checkNew(ctx); err != nil {
 			return nil, err
@@ -227,6 +229,30 @@ func (p *play) dropLimits(c *spec.Container, where string, r *spec.Resources) {
 	for _, what := range bundle.DropLimits(r, host) {
 		p.opts.Warn(fmt.Sprintf("%s: resources: %s", where, what))
 	}
+}
+
+// dropLabels takes away what pods ask of SELinux where it is off, as nodes of a
+// cluster do.
+func (p *play) dropLabels() {
+	if selinux.Enabled() {
+		return
+	}
+	for i := range p.plan.Pods {
+		pod := &p.plan.Pods[i]
+		withoutLabels(&pod.Infra.Security) // the containers have it, too
+		for k := range pod.Containers {
+			if c := &pod.Containers[k]; withoutLabels(&c.Spec.Security) {
+				p.opts.Warn(c.Path + ": seLinuxOptions are left out: SELinux is not enabled on this system")
+			}
+		}
+	}
+}
+
+// withoutLabels tells whether there was a label to take away.
+func withoutLabels(s *spec.Security) bool {
+	n := len(s.Label)
+	s.Label = slices.DeleteFunc(s.Label, func(word string) bool { return word != "disable" })
+	return len(s.Label) < n
 }
 
 // nameVolumes gives the mounts of the pod's own volumes their real names.

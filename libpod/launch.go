@@ -248,18 +248,11 @@ func (l *launcher) mountRootfs() error {
 	if c.Rootfs != nil {
 		return l.mountGivenRootfs()
 	}
-	images, err := c.rt.Images()
-	if err != nil {
-		return err
-	}
+	var err error
 	if l.image, err = c.image(); err != nil {
 		return fmt.Errorf("its image cannot be used: %w", err)
 	}
-	layer, err := images.Container(c.ID)
-	if err != nil {
-		return err
-	}
-	if l.rootfs, err = images.MountLayer(layer.LayerID, layer.MountOptions()); err != nil {
+	if l.rootfs, err = c.mountLayer(); err != nil {
 		return err
 	}
 	l.rootfs, err = withinReach(c.Isolation.Mapping, l.rootfs)

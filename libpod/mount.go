@@ -89,7 +89,7 @@ func (c *Container) mountLive(st *State) (string, error) {
 	return path, nil
 }
 
-// mountLayer mounts the layer of a container that does not run.
+// mountLayer mounts the container's layer in the present mount namespace.
 func (c *Container) mountLayer() (string, error) {
 	images, err := c.rt.Images()
 	if err != nil {
@@ -99,7 +99,9 @@ func (c *Container) mountLayer() (string, error) {
 	if err != nil {
 		return "", err
 	}
-	return images.MountLayer(layer.LayerID, layer.MountOptions())
+	o := layer.MountOptions()
+	o.Label = c.mountLabel()
+	return images.MountLayer(layer.LayerID, o)
 }
 
 // overlayRootfs is where --rootfs DIR:O is mounted.
@@ -116,7 +118,7 @@ func (c *Container) mountOverlayRootfs() error {
 			return err
 		}
 	}
-	return mountOverlay(at, c.Rootfs.Path, filepath.Join(base, "upper"), filepath.Join(base, "work"))
+	return mountOverlay(at, c.Rootfs.Path, filepath.Join(base, "upper"), filepath.Join(base, "work"), c.mountLabel())
 }
 
 // cloneMount returns a copy of the mount at path in another process's mount

@@ -123,6 +123,9 @@ func (l *launcher) resolveMount(ctx context.Context, m *spec.Mount, n int) (err 
 	if err == nil && m.Overlay {
 		err = l.overlayMount(m, n)
 	}
+	if err == nil {
+		err = l.relabel(m)
+	}
 	if err != nil || !m.Chown {
 		return err
 	}
@@ -185,7 +188,7 @@ func (l *launcher) overlayMount(m *spec.Mount, n int) error {
 	if err := os.MkdirAll(at, 0o755); err != nil {
 		return err
 	}
-	if err := mountOverlay(at, m.Source, m.UpperDir, m.WorkDir); err != nil {
+	if err := mountOverlay(at, m.Source, m.UpperDir, m.WorkDir, l.c.mountLabel()); err != nil {
 		return err
 	}
 	m.Source, m.Overlay, m.ReadWrite = at, false, false
@@ -238,7 +241,7 @@ func (l *launcher) mountGivenRootfs() error {
 	if err := os.MkdirAll(l.rootfs, 0o755); err != nil {
 		return err
 	}
-	if err := mountOverlay(l.rootfs, r.Path, m.UpperDir, m.WorkDir); err != nil {
+	if err := mountOverlay(l.rootfs, r.Path, m.UpperDir, m.WorkDir, l.c.mountLabel()); err != nil {
 		return err
 	}
 	var err error

@@ -212,6 +212,9 @@ func (p *Pod) createInfra(ctx context.Context, c *spec.Container) error {
 		c.Name = p.ID[:12] + "-infra"
 	}
 	c.Labels, c.CreateCommand = p.Labels, p.CreateCommand
+	if len(c.Security.Label) == 0 {
+		c.Security.Label = p.Security.Label
+	}
 	return p.named(ctx, func() error {
 		c.Isolation.Hostname = firstOf(p.Hostname, p.Name)
 		_, err := p.rt.createContainer(ctx, c, CreateOptions{}, p.Pod)

@@ -63,7 +63,7 @@ func (p *Pod) copied(all []*Container, podPatch, infraPatch []byte) (*spec.Pod, 
 	if infra.Name == all[i].Name {
 		infra.Name = ""
 	}
-	infra.Isolation.Mapping = nil
+	infra.Isolation.Mapping, infra.Security.SELinux = nil, nil
 	return fresh, infra, nil
 }
 
@@ -100,7 +100,7 @@ func (p *Pod) cloneMember(ctx context.Context, from *Container, to *Pod, ids map
 	}
 	c.ID, c.Created, c.Name, c.Pod = "", time.Time{}, from.Name+"-clone", to.ID
 	c.CIDFile, c.PIDFile, c.MonitorPIDFile = "", "", ""
-	c.Isolation.Mapping = nil
+	c.Isolation.Mapping, c.Security.SELinux = nil, nil
 	if c.ImageID != "" {
 		c.Image = c.ImageID
 	}

@@ -84,6 +84,9 @@ func (l *launcher) addSubscriptions(context.Context) error {
 		if err := l.copySubscription(s.source, at, 0); err != nil {
 			return fmt.Errorf("cannot copy the default mount %s: %w", s.source, err)
 		}
+		if err := l.label(at); err != nil {
+			return err
+		}
 		mounts = append(mounts, spec.Mount{Type: spec.MountBind, Source: at, Destination: s.destination})
 	}
 	l.in.Mounts = append(mounts, l.in.Mounts...)

@@ -18,6 +18,7 @@ import (
 	"github.com/carob-containers/carob/libpod/spec"
 	"github.com/carob-containers/carob/libpod/store"
 	"github.com/carob-containers/carob/pkg/image"
+	"github.com/carob-containers/carob/pkg/selinux"
 )
 
 // Volumes of --opt type=... and of the image driver are mounted on _data, in
@@ -250,7 +251,11 @@ func (rt *Runtime) mountImageVolume(v *spec.Volume, data string) error {
 	if err != nil {
 		return err
 	}
-	at, err := images.MountLayer(layer.LayerID, image.MountOptions{})
+	label, err := selinux.SharedFile()
+	if err != nil {
+		return err
+	}
+	at, err := images.MountLayer(layer.LayerID, image.MountOptions{Label: label})
 	if err != nil {
 		return err
 	}
@@ -268,6 +273,13 @@ func runMount(v *spec.Volume, data string, lock *store.Lock) error {
 		options = append(slices.DeleteFunc(options, func(o string) bool { return o == "bind" || o == "rbind" }), "rbind")
 	case kind != "":
 		args = append(args, "-t", kind)
+		label, err := selinux.SharedFile()
+		if err != nil {
+			return err
+		}
+		if label != "" && !selinux.HasContext(options) {
+			options = append(options, selinux.MountData("", label))
+		}
 	}
 	if len(options) > 0 {
 		args = append(args, "-o", strings.Join(options, ","))

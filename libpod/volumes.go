@@ -16,6 +16,7 @@ import (
 	"github.com/carob-containers/carob/libpod/store"
 	"github.com/carob-containers/carob/pkg/image"
 	"github.com/carob-containers/carob/pkg/rootfs"
+	"github.com/carob-containers/carob/pkg/selinux"
 )
 
 // VolumeData is the directory that a volume's users see.
@@ -35,7 +36,10 @@ func (rt *Runtime) makeVolumeDir(v *spec.Volume) error {
 		}
 		f.Close()
 	}
-	err := os.Mkdir(rt.VolumeData(v.Name), 0o755)
+	label, err := selinux.SharedFile()
+	if err == nil {
+		err = selinux.Mkdir(rt.VolumeData(v.Name), 0o755, label)
+	}
 	if err != nil && !errors.Is(err, fs.ErrExist) {
 		return fmt.Errorf("cannot make volume %s: %w", v.Name, err)
 	}
@@ -202,6 +206,13 @@ func copyDir(src, data, tmp string) error {
 	if err := copy.DirCopy(src, tmp, copy.Content, true); err != nil {
 		return err
 	}
+	label, err := selinux.SharedFile()
+	if err == nil {
+		err = selinux.Relabel(tmp, label, true)
+	}
+	if err != nil {
+		return err
+	}
 	return unix.Rename(tmp, data) // os.Rename does not replace even an empty directory
 }
 
@@ -244,7 +255,7 @@ func (l *launcher) imageSource(m *spec.Mount, n int) error {
 		return err
 	}
 	name := m.Source
-	if m.Source, err = images.MountLayer(img.TopLayer, image.MountOptions{ReadOnly: true}); err != nil {
+	if m.Source, err = images.MountLayer(img.TopLayer, image.MountOptions{ReadOnly: true, Label: l.c.mountLabel()}); err != nil {
 		return err
 	}
 	if m.Source, err = subPath(m.Source, m.SubPath, "image "+name); err != nil {
@@ -287,12 +298,12 @@ func toOutside(maps []spec.IDMap, id int) int {
 	return id
 }
 
-func mountOverlay(at, lower, upper, work string) error {
+func mountOverlay(at, lower, upper, work, label string) error {
 	data := "lowerdir=" + lower + ",upperdir=" + upper + ",workdir=" + work
 	if rootless() {
 		data += ",userxattr"
 	}
-	if err := unix.Mount("overlay", at, "overlay", 0, data); err != nil {
+	if err := unix.Mount("overlay", at, "overlay", 0, selinux.MountData(data, label)); err != nil {
 		return fmt.Errorf("cannot mount an overlay on %s: %w", lower, err)
 	}
 	return nil

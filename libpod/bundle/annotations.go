@@ -6,7 +6,7 @@ import (
 )
 
 // addAnnotations writes what podman writes, which tools that look at bundles
-// know, then the user's own, then the one switch that crun takes this way.
+// know, then the user's own, then the switches that crun takes this way.
 func (g *generator) addAnnotations() error {
 	stop, err := StopSignal(g.Spec, g.Image)
 	if err != nil {
@@ -30,6 +30,9 @@ func (g *generator) addAnnotations() error {
 	for key, value := range g.Spec.Annotations {
 		g.oci.AddAnnotation(key, value)
 	}
+	if g.nested() { // the labels of files are only their first ones
+		g.oci.AddAnnotation("run.oci.mount_context_type", "rootcontext")
+	}
 	if !g.keepGroups() {
 		return nil
 	}
@@ -49,7 +52,7 @@ func (g *generator) askedOf() map[string]string {
 		"volumes-from": strings.Join(c.Mounts.VolumesFrom, ","),
 		"seccomp":      c.Security.Seccomp,
 		"apparmor":     c.Security.AppArmor,
-		"label":        strings.Join(c.Security.Label, ","),
+		"label":        strings.Join(c.Security.Label, ",label="), // a level has commas
 	}
 }
 

@@ -19,6 +19,9 @@ func CheckHost(c *spec.Container, h Host) error {
 	if err := checkAppArmor(c.Security.AppArmor, h); err != nil {
 		return err
 	}
+	if err := checkLabels(c.Security.Label, h); err != nil {
+		return err
+	}
 	names := capabilityNames()
 	if _, err := mergeCapabilities(names, 1<<len(names)-1, &c.Security); err != nil {
 		return err

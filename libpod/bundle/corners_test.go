@@ -577,9 +577,10 @@ func TestCorner37Labels(t *testing.T) {
 	wantError(t, err, `cannot use apparmor profile "foo": only root may apply one`, "")
 	_, err = Generate(with(func(in *Input) { in.Spec.Security.Label = []string{"type:x_t"} }))
 	wantError(t, err, "cannot set --security-opt label=type:x_t: SELinux is not enabled on this system", "")
-	_, err = Generate(with(func(in *Input) { in.Spec.Security.Label, in.Host.SELinux = []string{"type:x_t"}, true }))
-	wantError(t, err, "cannot set --security-opt label=type:x_t: carob does not set SELinux labels",
-		"use --security-opt label=disable, which is how every container runs")
+	_, err = Generate(with(func(in *Input) {
+		in.Spec.Security.Label, in.Host.SELinux, in.Host.Runtime = []string{"nested"}, true, "runc"
+	}))
+	wantError(t, err, "cannot set --security-opt label=nested: only crun can let a container label its files", "use --runtime crun")
 	config := generateOK(t, with(func(in *Input) {
 		in.Spec.Security = spec.Security{Label: []string{"disable"}, AppArmor: "unconfined"}
 	}))
@@ -592,6 +593,20 @@ func TestCorner37Labels(t *testing.T) {
 	}))
 	if config.Process.ApparmorProfile != "foo" || config.Process.SelinuxLabel != "" || config.Linux.MountLabel != "" {
 		t.Error(config.Process, config.Linux.MountLabel)
+	}
+	made := func(in *Input) {
+		in.Spec.Security.SELinux = &spec.SELinuxLabels{Process: "u:r:container_t:s0:c1,c2", Mount: "u:object_r:container_file_t:s0:c1,c2"}
+	}
+	config = generateOK(t, with(made)) // SELinux was switched off since
+	if config.Process.SelinuxLabel != "" || config.Linux.MountLabel != "" {
+		t.Error(config.Process.SelinuxLabel, config.Linux.MountLabel)
+	}
+	config = generateOK(t, with(func(in *Input) { made(in); in.Host.SELinux = true }))
+	if config.Process.SelinuxLabel != "u:r:container_t:s0:c1,c2" || config.Linux.MountLabel != "u:object_r:container_file_t:s0:c1,c2" {
+		t.Error(config.Process.SelinuxLabel, config.Linux.MountLabel)
+	}
+	if !slices.Contains(config.Linux.MaskedPaths, "/sys/fs/selinux") || config.Annotations["run.oci.mount_context_type"] != "" {
+		t.Error("an ordinary container sees the policy")
 	}
 }
 

@@ -44,6 +44,15 @@ func goldenCases() map[string]Input {
 		"systemd_init": with(systemdInit),
 		"process":      with(processOptions),
 		"privileged":   with(privileged),
+		"selinux":      with(nestedLabels),
+	}
+}
+
+func nestedLabels(in *Input) {
+	in.Host.SELinux = true
+	in.Spec.Security.Label = []string{"nested", "type:container_engine_t"}
+	in.Spec.Security.SELinux = &spec.SELinuxLabels{
+		Process: "system_u:system_r:container_engine_t:s0:c12,c345", Mount: "system_u:object_r:container_file_t:s0:c12,c345",
 	}
 }
 

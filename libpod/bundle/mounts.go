@@ -117,6 +117,11 @@ func (g *generator) baseMounts() ([]rspec.Mount, error) {
 		{Destination: "/dev/pts", Type: "devpts", Source: "devpts", Options: g.devptsOptions(nil)}}
 	mounts = append(mounts, g.mqueueMounts()...)
 	mounts = append(mounts, shm...)
+	if g.nested() && g.sysMount().Type != "bind" { // a bound /sys has it
+		mounts = append(mounts, rspec.Mount{
+			Destination: selinuxfs, Type: "bind", Source: selinuxfs, Options: []string{"bind", "rprivate", "nosuid", "noexec", "rw"},
+		})
+	}
 	return append(mounts, g.cgroupMounts()...), nil
 }
 

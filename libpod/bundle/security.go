@@ -7,12 +7,15 @@ import (
 	"strings"
 )
 
+// selinuxfs is how programs ask and change the SELinux policy.
+const selinuxfs = "/sys/fs/selinux"
+
 // maskedPaths tell about the host or let one harm it; the runtime hides them.
 func maskedPaths() []string {
 	return []string{
 		"/proc/acpi", "/proc/kcore", "/proc/keys", "/proc/latency_stats", "/proc/timer_list",
 		"/proc/timer_stats", "/proc/sched_debug", "/proc/scsi", "/proc/interrupts",
-		"/sys/firmware", "/sys/fs/selinux", "/sys/dev/block", "/sys/devices/virtual/powercap",
+		"/sys/firmware", selinuxfs, "/sys/dev/block", "/sys/devices/virtual/powercap",
 	}
 }
 
@@ -31,7 +34,7 @@ func (g *generator) addPaths() error {
 	}
 	if !s.Privileged {
 		for _, p := range g.defaultMasks() {
-			if !g.unmasked(p) {
+			if !g.unmasked(p) && !(p == selinuxfs && g.nested()) {
 				g.oci.AddLinuxMaskedPaths(p)
 			}
 		}
@@ -76,21 +79,34 @@ func splitPaths(words []string) []string {
 	return paths
 }
 
-// addLabels names the AppArmor profile. carob sets no SELinux labels, on no
-// host: "off" is what it is, and anything else cannot be honoured.
+// addLabels names the AppArmor profile and the SELinux labels. A container
+// made while SELinux was on runs without them where it is off.
 func (g *generator) addLabels() error {
-	for _, l := range g.Spec.Security.Label {
-		switch {
-		case l == "disable" || l == "nested":
-		case g.Host.SELinux:
-			return hinted("use --security-opt label=disable, which is how every container runs",
-				"cannot set --security-opt label=%s: carob does not set SELinux labels", l)
-		default:
-			return fmt.Errorf("cannot set --security-opt label=%s: SELinux is not enabled on this system", l)
-		}
+	if l := g.Spec.Security.SELinux; l != nil && g.Host.SELinux {
+		g.oci.SetProcessSelinuxLabel(l.Process)
+		g.oci.SetLinuxMountLabel(l.Mount)
 	}
 	if profile := g.Spec.Security.AppArmor; profile != "unconfined" {
 		g.oci.SetProcessApparmorProfile(profile)
+	}
+	return nil
+}
+
+// nested tells whether the container may label its own files and processes.
+func (g *generator) nested() bool {
+	return g.Host.SELinux && slices.Contains(g.Spec.Security.Label, "nested")
+}
+
+func checkLabels(words []string, h Host) error {
+	for _, l := range words {
+		switch {
+		case l == "disable":
+		case l == "nested" && h.SELinux && h.Runtime != "crun":
+			return hinted("use --runtime crun", "cannot set --security-opt label=nested: only crun can let a container label its files")
+		case l == "nested":
+		case !h.SELinux:
+			return fmt.Errorf("cannot set --security-opt label=%s: SELinux is not enabled on this system", l)
+		}
 	}
 	return nil
 }

@@ -201,15 +201,22 @@ type Security struct {
 	CapAdd     []string `json:"cap_add,omitempty"`
 	CapDrop    []string `json:"cap_drop,omitempty"`
 	// DefaultCaps is containers.conf's default_capabilities; nil: carob's own.
-	DefaultCaps     []string `json:"default_caps,omitempty"`
-	NoNewPrivileges bool     `json:"no_new_privileges,omitempty"`
-	Seccomp         string   `json:"seccomp,omitempty"` // "" default, "unconfined" or a file
-	SeccompPolicy   string   `json:"seccomp_policy,omitempty"`
-	AppArmor        string   `json:"apparmor,omitempty"`
-	Label           []string `json:"label,omitempty"` // SELinux: disable, type:..., level:...
-	ProcOpts        string   `json:"proc_opts,omitempty"`
-	Mask            []string `json:"mask,omitempty"`
-	Unmask          []string `json:"unmask,omitempty"` // "ALL" or paths
+	DefaultCaps     []string       `json:"default_caps,omitempty"`
+	NoNewPrivileges bool           `json:"no_new_privileges,omitempty"`
+	Seccomp         string         `json:"seccomp,omitempty"` // "" default, "unconfined" or a file
+	SeccompPolicy   string         `json:"seccomp_policy,omitempty"`
+	AppArmor        string         `json:"apparmor,omitempty"`
+	Label           []string       `json:"label,omitempty"`   // SELinux: disable, type:..., level:...
+	SELinux         *SELinuxLabels `json:"selinux,omitempty"` // what Label resolved to; nil: this host had none
+	ProcOpts        string         `json:"proc_opts,omitempty"`
+	Mask            []string       `json:"mask,omitempty"`
+	Unmask          []string       `json:"unmask,omitempty"` // "ALL" or paths
+}
+
+// SELinuxLabels are labels of a container, see selinux(8).
+type SELinuxLabels struct {
+	Process string `json:"process,omitempty"` // "": that of whoever starts it
+	Mount   string `json:"mount,omitempty"`   // of its files
 }
 
 // Resources are limits. Sizes are as typed, checked by Validate.

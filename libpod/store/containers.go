@@ -121,6 +121,24 @@ func (d *DB) Dependents(ctx context.Context, id string) ([]*spec.Container, erro
 	return d.containers(ctx, "SELECT c.spec, 0 FROM container c JOIN depends d ON d.container = c.id WHERE d.needs = ? ORDER BY c.created", id)
 }
 
+// MountLabels returns the SELinux labels of all containers' files.
+func (d *DB) MountLabels(ctx context.Context) ([]string, error) {
+	rows, err := d.sql.QueryContext(ctx, "SELECT spec ->> '$.security.selinux.mount' AS label FROM container WHERE label IS NOT NULL")
+	if err != nil {
+		return nil, sqlError(err)
+	}
+	defer rows.Close()
+	var all []string
+	for rows.Next() {
+		var label string
+		if err := rows.Scan(&label); err != nil {
+			return nil, sqlError(err)
+		}
+		all = append(all, label)
+	}
+	return all, sqlError(rows.Err())
+}
+
 func (d *DB) containers(ctx context.Context, q string, args ...any) ([]*spec.Container, error) {
 	rows, err := d.sql.QueryContext(ctx, q, args...)
 	if err != nil {

@@ -78,7 +78,8 @@ type ContainerOptions struct {
 	// Volatile leaves out every fsync: for containers that do not outlive
 	// their process.
 	Volatile bool
-	// MountLabel and ProcessLabel are SELinux labels; both or neither.
+	// MountLabel and ProcessLabel are SELinux labels; the store takes both or
+	// neither.
 	MountLabel, ProcessLabel string
 	MountOpts                []string
 	// StorageOpt are options of the writable layer, such as "size".
@@ -114,7 +115,7 @@ func (s *Store) CreateContainer(id, name, imageID string, o ContainerOptions) (*
 		},
 		Volatile: o.Volatile, MountOpts: o.MountOpts, StorageOpt: o.StorageOpt,
 	}
-	if o.MountLabel != "" {
+	if o.MountLabel != "" && o.ProcessLabel != "" {
 		co.Flags = map[string]any{"MountLabel": o.MountLabel, "ProcessLabel": o.ProcessLabel}
 	} else {
 		co.LabelOpts = []string{"disable"}

@@ -22,7 +22,7 @@ func perContainer() map[string]func(c *spec.Container, value string) error {
 		"cid-file":   func(c *spec.Container, v string) error { c.CIDFile = v; return nil },
 		"seccomp":    func(c *spec.Container, v string) error { c.Security.Seccomp = v; return nil },
 		"apparmor":   func(c *spec.Container, v string) error { c.Security.AppArmor = v; return nil },
-		"label":      func(c *spec.Container, v string) error { c.Security.Label = []string{v}; return nil },
+		"label":      func(c *spec.Container, v string) error { c.Security.Label = strings.Split(v, ",label="); return nil },
 		"cpuset":     func(c *spec.Container, v string) error { c.Resources.CPUSetCPUs = v; return nil },
 		"memory-nodes": func(c *spec.Container, v string) error {
 			c.Resources.CPUSetMems = v

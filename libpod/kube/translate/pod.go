@@ -159,6 +159,9 @@ func (p *pod) setShares() error {
 		}
 		infra.Resources.Sysctl[strings.ReplaceAll(c.Name, "/", ".")] = c.Value
 	}
+	if c := s.SecurityContext; c != nil { // the containers share its categories
+		setSELinux(&infra.Security, c.SELinuxOptions)
+	}
 	infra.Annotations = p.allAnnotations()
 	return nil
 }

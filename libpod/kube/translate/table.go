@@ -230,10 +230,12 @@ func probeFields() map[string]field {
 	}
 }
 
+const seLinuxNote = "where SELinux is on, elsewhere warned of"
+
 func securityFields() map[string]field {
 	windows := field{level: no, note: "for Windows"}
 	return map[string]field{
-		"SecurityContext.capabilities": {level: yes}, "SecurityContext.privileged": {level: yes}, "SecurityContext.seLinuxOptions": {level: yes},
+		"SecurityContext.capabilities": {level: yes}, "SecurityContext.privileged": {level: yes}, "SecurityContext.seLinuxOptions": {level: yes, note: seLinuxNote},
 		"SecurityContext.windowsOptions": windows, "SecurityContext.runAsUser": {level: yes}, "SecurityContext.runAsGroup": {level: yes},
 		"SecurityContext.runAsNonRoot": {level: yes}, "SecurityContext.readOnlyRootFilesystem": {level: yes, note: "no tmpfs on /tmp and its like, as in Kubernetes"},
 		"SecurityContext.allowPrivilegeEscalation": {level: yes}, "SecurityContext.procMount": {level: yes}, "SecurityContext.seccompProfile": {level: yes},
@@ -242,7 +244,7 @@ func securityFields() map[string]field {
 		"SELinuxOptions.user": {level: yes}, "SELinuxOptions.role": {level: yes}, "SELinuxOptions.type": {level: yes}, "SELinuxOptions.level": {level: yes},
 		"SeccompProfile.type": {level: yes}, "SeccompProfile.localhostProfile": {level: yes, note: "below --seccomp-profile-root"},
 		"AppArmorProfile.type": {level: yes}, "AppArmorProfile.localhostProfile": {level: yes},
-		"PodSecurityContext.seLinuxOptions": {level: yes}, "PodSecurityContext.windowsOptions": windows, "PodSecurityContext.runAsUser": {level: yes},
+		"PodSecurityContext.seLinuxOptions": {level: yes, note: seLinuxNote}, "PodSecurityContext.windowsOptions": windows, "PodSecurityContext.runAsUser": {level: yes},
 		"PodSecurityContext.runAsGroup": {level: yes}, "PodSecurityContext.runAsNonRoot": {level: yes}, "PodSecurityContext.supplementalGroups": {level: yes},
 		"PodSecurityContext.supplementalGroupsPolicy": {level: no, note: "groups of the image are merged", quiet: []string{"Merge"}},
 		"PodSecurityContext.fsGroup":                  {level: yes, note: "on emptyDir, claims and files of configMap, secret and projected"},
