@@ -2,6 +2,7 @@ package libpod
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -10,6 +11,8 @@ import (
 	"os"
 	"strings"
 	"time"
+
+	"github.com/carob-containers/carob/pkg/eventlog"
 )
 
 // EventOptions choose events.
@@ -84,13 +87,8 @@ func imageNamed(name, v string) bool {
 	return name == v || short == v || bare == v || strings.TrimSuffix(name, ":latest") == v
 }
 
-// eventLogger is file or none.
-func (rt *Runtime) eventLogger() string {
-	if rt.opts.NoEvents {
-		return "none"
-	}
-	return "file"
-}
+// eventLogger is file, journald or none.
+func (rt *Runtime) eventLogger() string { return cmp.Or(rt.opts.EventBackend, eventlog.File) }
 
 // Events calls each for the events wanted, oldest first.
 func (rt *Runtime) Events(ctx context.Context, o EventOptions, each func(*Event) error) error {
@@ -98,13 +96,22 @@ func (rt *Runtime) Events(ctx context.Context, o EventOptions, each func(*Event)
 	if err != nil {
 		return err
 	}
-	if rt.opts.NoEvents {
+	if rt.opts.EventBackend == eventlog.None {
 		return withHint(errors.New("cannot read events: with events_logger \"none\" there are none"), "set events_logger to \"file\" in containers.conf")
 	}
 	if o.Follow && !o.Until.IsZero() {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithDeadline(ctx, o.Until)
 		defer cancel()
+	}
+	wanted := func(e *Event) error {
+		if !o.wants(e.Time) || !filters.match(e) {
+			return nil
+		}
+		return each(e)
+	}
+	if rt.opts.EventBackend == eventlog.Journald {
+		return journalEvents(ctx, &o, wanted)
 	}
 	f, err := os.OpenFile(rt.dirs.Events(), os.O_RDONLY|os.O_CREATE, 0o600)
 	if err != nil {
@@ -123,10 +130,10 @@ func (rt *Runtime) Events(ctx context.Context, o EventOptions, each func(*Event)
 			return fmt.Errorf("cannot read the events: %w", err)
 		}
 	}
-	return readEvents(ctx, files, &o, filters, each)
+	return readEvents(ctx, files, o.Follow, wanted)
 }
 
-func readEvents(ctx context.Context, files *logFiles, o *EventOptions, filters eventFilters, each func(*Event) error) error {
+func readEvents(ctx context.Context, files *logFiles, follow bool, each func(*Event) error) error {
 	buf := make([]byte, 64<<10)
 	var part []byte
 	for {
@@ -135,7 +142,7 @@ func readEvents(ctx context.Context, files *logFiles, o *EventOptions, filters e
 			return fmt.Errorf("cannot read the events: %w", err)
 		}
 		if n == 0 {
-			if !o.Follow || errors.Is(ctx.Err(), context.DeadlineExceeded) {
+			if !follow || errors.Is(ctx.Err(), context.DeadlineExceeded) {
 				return nil
 			}
 			if ctx.Err() != nil {
@@ -152,7 +159,7 @@ func readEvents(ctx context.Context, files *logFiles, o *EventOptions, filters e
 			}
 			part = rest
 			var e Event
-			if json.Unmarshal(line, &e) != nil || !o.wants(e.Time) || !filters.match(&e) {
+			if json.Unmarshal(line, &e) != nil {
 				continue
 			}
 			if err := each(&e); err != nil {

@@ -2,15 +2,17 @@ package libpod
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"errors"
 	"maps"
 	"os"
 
 	"github.com/carob-containers/carob/pkg/eventlog"
+	native "github.com/carob-containers/carob/pkg/journal"
 )
 
-// Event is one line of the events file.
+// Event is what happened to something of carob's.
 type Event = eventlog.Event
 
 // event notes what was done to a container.
@@ -23,19 +25,25 @@ func (rt *Runtime) event(c *Container, status string, more map[string]string) {
 	rt.WriteEvent(Event{Type: "container", Status: status, ID: c.ID, Name: c.Name, Image: c.ImageName, Pod: c.Pod, Attributes: attrs})
 }
 
-// WriteEvent appends e to the file of events.
+// WriteEvent notes an event.
 func (rt *Runtime) WriteEvent(e Event) { rt.eventLog().Write(e) }
 
 func (rt *Runtime) eventLog() *eventlog.Log {
-	if rt.opts.NoEvents {
+	switch rt.opts.EventBackend {
+	case eventlog.None:
 		return nil
+	case eventlog.Journald:
+		return &eventlog.Log{Journal: native.Socket}
 	}
 	return &eventlog.Log{Path: rt.dirs.Events(), Lock: rt.dirs.EventLock(), Max: rt.opts.EventMax}
 }
 
 // lastEvent finds the newest event of a container with that status, nil when
 // there is none.
-func (rt *Runtime) lastEvent(id, status string) (*Event, error) {
+func (rt *Runtime) lastEvent(ctx context.Context, id, status string) (*Event, error) {
+	if rt.opts.EventBackend == eventlog.Journald {
+		return rt.lastJournalEvent(ctx, id, status)
+	}
 	for _, path := range []string{rt.dirs.Events(), rt.dirs.Events() + ".1"} {
 		body, err := os.ReadFile(path)
 		if err != nil && !errors.Is(err, os.ErrNotExist) {

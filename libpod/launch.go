@@ -280,8 +280,8 @@ func (l *launcher) monitorConfig(ctx context.Context, cfg *rspec.Spec) *monitor.
 		PIDFile: c.PIDFile, Remove: c.Container.Remove, Cleanup: rt.selfArgv("container", "cleanup", "--rm", c.ID), Again: rt.selfArgv("start", c.ID), Sleeper: rt.sleeper(),
 		EventBase: c.Labels, Pod: c.Pod, CreateFlags: rt.opts.CreateFlags,
 	}
-	if !rt.opts.NoEvents {
-		m.Events = rt.dirs.Events()
+	if log := rt.eventLog(); log != nil {
+		m.Events, m.EventJournal = log.Path, log.Journal
 	}
 	c.useHealth(m, l.image)
 	m.Cgroup = c.ownsCgroup() && l.oci.CanFreeze()

@@ -13,31 +13,63 @@ import (
 	"time"
 )
 
-// journalLogs reads what log driver journald has kept, through journalctl:
-// the journal's own format is not stable.
+// journalLogs reads what log driver journald has kept.
 func (c *Container) journalLogs(ctx context.Context, o LogOptions, take func([]LogRecord) error) error {
-	path, err := exec.LookPath("journalctl")
-	if err != nil {
-		return withHint(fmt.Errorf("cannot read the log of container %s: it is in the journal, and there is no journalctl", c.Name),
-			"use --log-driver k8s-file where there is no systemd")
-	}
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	args := []string{"--quiet", "--no-pager", "--all", "--output=json", "CONTAINER_ID_FULL=" + c.ID}
+	args := []string{"CONTAINER_ID_FULL=" + c.ID}
 	if o.Follow {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithCancel(ctx)
+		defer cancel()
 		args = append(args, "--follow", "--no-tail")
-		go c.cancelAtEnd(ctx, cancel)
+		go c.cancelAtEnd(ctx, o.Until, cancel)
+	} else if !o.Until.IsZero() {
+		args = append(args, "--until=@"+journalTime(o.Until))
 	}
 	if !o.Since.IsZero() {
 		args = append(args, "--since=@"+journalTime(o.Since))
 	}
-	if !o.Until.IsZero() {
-		args = append(args, "--until=@"+journalTime(o.Until))
-	}
 	if o.Tail >= 0 {
 		args = append(args, "--lines="+strconv.Itoa(o.Tail))
 	}
-	cmd := exec.CommandContext(ctx, path, args...)
+	err := journalctl(ctx, args, func(line []byte) error {
+		r, err := parseJournalEntry(line)
+		if err != nil || o.Follow && !o.Until.IsZero() && r.Time.After(o.Until) {
+			return err
+		}
+		return take([]LogRecord{*r})
+	})
+	if errors.Is(err, errNoJournalctl) {
+		return withHint(fmt.Errorf("cannot read the log of container %s: it is in the journal, and there is no journalctl", c.Name),
+			"use --log-driver k8s-file where there is no systemd")
+	}
+	var failed *journalError
+	if errors.As(err, &failed) {
+		return withHint(fmt.Errorf("cannot read the log of container %s from the journal: %w", c.Name, err), journalHint)
+	}
+	return err
+}
+
+// journalHint is for those who may not read the journal.
+const journalHint = "the account needs to be in the group systemd-journal, or a journal of its own (Storage=persistent in journald.conf)"
+
+var errNoJournalctl = errors.New("there is no journalctl")
+
+// journalError is what journalctl complains of.
+type journalError struct{ words string }
+
+func (e *journalError) Error() string { return e.words }
+
+// journalctl hands the entries that its arguments choose to take, as JSON,
+// oldest first unless they say otherwise: the journal's own format is not
+// stable. The end of ctx is no error.
+func journalctl(ctx context.Context, args []string, take func(line []byte) error) error {
+	path, err := exec.LookPath("journalctl")
+	if err != nil {
+		return errNoJournalctl
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, path, append([]string{"--quiet", "--no-pager", "--all", "--output=json"}, args...)...)
 	var complaint bytes.Buffer
 	cmd.Stderr = &complaint
 	out, err := cmd.StdoutPipe()
@@ -47,13 +79,19 @@ func (c *Container) journalLogs(ctx context.Context, o LogOptions, take func([]L
 	if err := cmd.Start(); err != nil {
 		return err
 	}
-	err = journalRecords(bufio.NewReaderSize(out, 64<<10), take)
+	lines := bufio.NewReaderSize(out, 64<<10)
+	for err == nil {
+		line, readErr := lines.ReadBytes('\n')
+		if readErr != nil {
+			break // the end; how journalctl ended tells whether all is well
+		}
+		err = take(line)
+	}
 	if err != nil {
 		cancel()
 	}
 	if waitErr := cmd.Wait(); err == nil && waitErr != nil && ctx.Err() == nil {
-		err = withHint(fmt.Errorf("cannot read the log of container %s from the journal: %s", c.Name, strings.TrimSpace(complaint.String())),
-			"the account needs to be in the group systemd-journal, or a journal of its own (Storage=persistent in journald.conf)")
+		err = &journalError{strings.TrimSpace(complaint.String())}
 	}
 	return err
 }
@@ -62,33 +100,17 @@ func journalTime(t time.Time) string {
 	return fmt.Sprintf("%d.%06d", t.Unix(), t.Nanosecond()/1000)
 }
 
-// cancelAtEnd gives journald a moment to take the last lines of a container
-// that has ended.
-func (c *Container) cancelAtEnd(ctx context.Context, cancel func()) {
+// cancelAtEnd calls cancel when the container has ended, or at until. journald
+// is given a moment to take the last lines.
+func (c *Container) cancelAtEnd(ctx context.Context, until time.Time, cancel func()) {
 	for ctx.Err() == nil {
 		st, err := c.Repair(ctx)
-		if err != nil || !st.Live() {
+		if err != nil || !st.Live() || !until.IsZero() && time.Now().After(until) {
 			time.Sleep(500 * time.Millisecond)
 			cancel()
 			return
 		}
 		time.Sleep(100 * time.Millisecond)
-	}
-}
-
-func journalRecords(lines *bufio.Reader, take func([]LogRecord) error) error {
-	for {
-		line, err := lines.ReadBytes('\n')
-		if err != nil {
-			return nil // the end; how journalctl ended tells whether all is well
-		}
-		r, err := parseJournalEntry(line)
-		if err != nil {
-			return err
-		}
-		if err := take([]LogRecord{*r}); err != nil {
-			return err
-		}
 	}
 }
 

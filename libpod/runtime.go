@@ -34,11 +34,12 @@ type Options struct {
 	// VolumeDir is where volumes are made; "" is below the graph root. Once
 	// there are volumes elsewhere, they stay there.
 	VolumeDir string
-	// EventFile is the file of events; "" is below the graph root. NoEvents
-	// writes none. EventMax is the size in bytes at which it is begun anew.
-	EventFile string
-	NoEvents  bool
-	EventMax  int64
+	// EventBackend is one of package eventlog's; "" is a file. EventFile is
+	// that file; "" is below the graph root. EventMax is the size in bytes at
+	// which it is begun anew.
+	EventBackend string
+	EventFile    string
+	EventMax     int64
 	// HelperDirs are searched for pasta, slirp4netns and catatonit before
 	// PATH is. SlirpPath is slirp4netns itself.
 	HelperDirs []string

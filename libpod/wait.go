@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"slices"
 	"time"
+
+	"github.com/carob-containers/carob/pkg/eventlog"
 )
 
 // Wait waits until the container is in one of the given states ("stopped" and
@@ -19,7 +21,7 @@ func (c *Container) Wait(ctx context.Context, conditions []string, interval time
 	for {
 		st, err := c.Repair(ctx)
 		if errors.Is(err, errNoContainer) {
-			return c.rt.lastExit(c.ID)
+			return c.rt.lastExit(ctx, c.ID)
 		}
 		if err != nil {
 			return -1, err
@@ -66,8 +68,8 @@ func (c *Container) waitExit(ctx context.Context, st *State) (code int, ok bool)
 }
 
 // lastExit finds the exit code of a container that is removed already.
-func (rt *Runtime) lastExit(id string) (int, error) {
-	e, err := rt.lastEvent(id, "died")
+func (rt *Runtime) lastExit(ctx context.Context, id string) (int, error) {
+	e, err := rt.lastEvent(ctx, id, "died")
 	if err != nil {
 		return -1, err
 	}
@@ -75,7 +77,7 @@ func (rt *Runtime) lastExit(id string) (int, error) {
 		return -1, &NoContainerError{id[:12]}
 	}
 	var code int
-	_, err = fmt.Sscan(e.Attributes["containerExitCode"], &code)
+	_, err = fmt.Sscan(e.Attributes[eventlog.ExitCode], &code)
 	return code, err
 }
 

@@ -98,7 +98,7 @@ func addGlobalFlags(root *cobra.Command, a *app) {
 	f.String("runtime", "", "OCI runtime: a name or a path")
 	f.StringArray("runtime-flag", nil, "global flag of the OCI runtime, without its dashes")
 	f.StringVar(&a.tmpDir, "tmpdir", "", "directory of sockets and other runtime files")
-	f.StringVar(&a.eventsBackend, "events-backend", "", "file or none")
+	f.StringVar(&a.eventsBackend, "events-backend", "", "file, journald or none")
 	f.StringArray("hooks-dir", nil, "directory of OCI hooks")
 	f.String("volumepath", "", "directory of volumes, as long as there are none elsewhere")
 	f.String("network-cmd-path", "", "path of slirp4netns")

@@ -4,16 +4,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
-	"slices"
 	"strconv"
-	"strings"
 	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/carob-containers/carob/libpod"
+	"github.com/carob-containers/carob/pkg/eventlog"
 	"github.com/carob-containers/carob/pkg/report"
 )
 
@@ -86,42 +84,25 @@ type eventRow struct {
 }
 
 func (a *app) printEvent(o *eventsOptions, e *libpod.Event) error {
-	row := eventRow{ID: e.ID, Image: e.Image, Name: e.Name, Status: e.Status, Time: e.Time, Type: e.Type, PodID: e.Pod, Attributes: e.Attributes}
-	if code, ok := e.Attributes["containerExitCode"]; ok { // a key of its own here
-		row.ContainerExitCode, _ = strconv.Atoi(code)
-		delete(row.Attributes, "containerExitCode")
-	}
-	if health, ok := e.Attributes["health_status"]; ok && e.Status == "health_status" {
-		row.HealthStatus = health
-		delete(row.Attributes, "health_status")
-	}
-	switch {
-	case o.format == "":
-		_, err := fmt.Fprintln(a.out, row.line(o.noTrunc))
+	if o.format == "" {
+		id := e.ID
+		if !o.noTrunc {
+			id = report.ShortID(id)
+		}
+		_, err := fmt.Fprintln(a.out, e.Time.Local().String(), e.Words(id))
 		return err
-	case report.IsJSON(o.format):
+	}
+	row := eventRow{ID: e.ID, Image: e.Image, Name: e.Name, Status: e.Status, Time: e.Time, Type: e.Type, PodID: e.Pod, Attributes: e.Attributes}
+	if code, ok := e.Attributes[eventlog.ExitCode]; ok { // a key of its own here
+		row.ContainerExitCode, _ = strconv.Atoi(code)
+		delete(row.Attributes, eventlog.ExitCode)
+	}
+	if health, ok := e.Attributes[eventlog.HealthStatus]; ok && e.Status == "health_status" {
+		row.HealthStatus = health
+		delete(row.Attributes, eventlog.HealthStatus)
+	}
+	if report.IsJSON(o.format) {
 		return report.Write(a.out, []eventRow{row}, report.Options{Format: "{{json .}}"})
 	}
 	return report.Write(a.out, []eventRow{row}, report.Options{Format: o.format})
-}
-
-// line is the event as a sentence: time, type, what happened, to whom, and in
-// brackets the rest.
-func (e *eventRow) line(noTrunc bool) string {
-	id := e.ID
-	if !noTrunc {
-		id = report.ShortID(id)
-	}
-	text := fmt.Sprintf("%s %s %s %s", e.Time.Local().String(), e.Type, e.Status, id)
-	if e.Type != "container" && e.Type != "pod" {
-		return strings.TrimRight(text+" "+e.Name, " ")
-	}
-	details := []string{"image=" + e.Image, "name=" + e.Name}
-	if e.HealthStatus != "" {
-		details = append(details, "health_status="+e.HealthStatus)
-	}
-	for _, key := range slices.Sorted(maps.Keys(e.Attributes)) {
-		details = append(details, key+"="+e.Attributes[key])
-	}
-	return text + " (" + strings.Join(details, ", ") + ")"
 }

@@ -81,7 +81,7 @@ func (a *app) runtimeOptions(conf *config.Config) (o libpod.Options, err error) 
 	if len(g.hooksDirs) > 0 {
 		o.HookDirs = g.hooksDirs
 	}
-	if o.NoEvents, err = eventlog.Off(g.eventsBackend, e.EventsLogger); err != nil {
+	if o.EventBackend, err = eventlog.Choose(g.eventsBackend, e.EventsLogger); err != nil {
 		return o, err
 	}
 	if o.EventMax, err = eventMax(e.EventsLogfileMaxSize); err != nil {

@@ -119,7 +119,7 @@ func addGlobalFlags(root *cobra.Command, g *globalOptions) {
 	f.StringVar(&g.runtime, "runtime", "", "OCI runtime: a name or a path")
 	f.StringArrayVar(&g.runtimeFlags, "runtime-flag", nil, "global flag of the OCI runtime, without its dashes")
 	f.StringVar(&g.tmpDir, "tmpdir", "", "directory of sockets and other runtime files")
-	f.StringVar(&g.eventsBackend, "events-backend", "", "file or none")
+	f.StringVar(&g.eventsBackend, "events-backend", "", "file, journald or none")
 	f.StringArrayVar(&g.hooksDirs, "hooks-dir", nil, "directory of OCI hooks")
 	f.StringVar(&g.volumePath, "volumepath", "", "directory of volumes, as long as there are none elsewhere")
 	f.StringVar(&g.networkCmdPath, "network-cmd-path", "", "path of slirp4netns")

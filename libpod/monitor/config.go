@@ -101,10 +101,12 @@ type Config struct {
 	// Sleeper lets the monitor of a quiet container give up its memory.
 	Sleeper *Sleeper `json:"sleeper,omitempty"`
 
-	// Events is the events file; EventBase the attributes every event of
-	// this container carries (docs/STATE.md has the line's format).
-	Events    string            `json:"events,omitempty"`
-	EventBase map[string]string `json:"event_base,omitempty"`
+	// Events is the events file, EventJournal in its place journald's socket;
+	// EventBase the attributes every event of this container carries
+	// (docs/STATE.md has the line's format).
+	Events       string            `json:"events,omitempty"`
+	EventJournal string            `json:"event_journal,omitempty"`
+	EventBase    map[string]string `json:"event_base,omitempty"`
 	// Pod is the ID of the container's pod, for its events.
 	Pod   string `json:"pod,omitempty"`
 	Image string `json:"image,omitempty"`

@@ -2,15 +2,13 @@ package monitor
 
 import (
 	"bytes"
-	"encoding/binary"
 	"strconv"
+	"time"
 
 	"golang.org/x/sys/unix"
-)
 
-// journalSocket is where journald takes entries in its native protocol
-// (systemd, docs/JOURNAL_NATIVE_PROTOCOL.md).
-const journalSocket = "/run/systemd/journal/socket"
+	native "github.com/carob-containers/carob/pkg/journal"
+)
 
 // journal sends each line as one datagram.
 type journal struct {
@@ -22,32 +20,20 @@ type journal struct {
 }
 
 func newJournal(c *Config, io *ioBuffer) *journal {
-	j := &journal{socket: journalSocket, fd: -1, io: io}
+	j := &journal{socket: native.Socket, fd: -1, io: io}
 	short := c.ID[:min(12, len(c.ID))]
 	tag := c.LogTag
-	j.fields = appendField(j.fields, "CONTAINER_NAME", c.Name)
-	j.fields = appendField(j.fields, "CONTAINER_ID", short)
-	j.fields = appendField(j.fields, "CONTAINER_ID_FULL", c.ID)
-	j.fields = appendField(j.fields, "IMAGE_NAME", c.Image)
+	j.fields = native.AppendField(j.fields, "CONTAINER_NAME", c.Name)
+	j.fields = native.AppendField(j.fields, "CONTAINER_ID", short)
+	j.fields = native.AppendField(j.fields, "CONTAINER_ID_FULL", c.ID)
+	j.fields = native.AppendField(j.fields, "IMAGE_NAME", c.Image)
 	if tag != "" {
-		j.fields = appendField(j.fields, "CONTAINER_TAG", tag)
-		j.fields = appendField(j.fields, "SYSLOG_IDENTIFIER", tag)
+		j.fields = native.AppendField(j.fields, "CONTAINER_TAG", tag)
+		j.fields = native.AppendField(j.fields, "SYSLOG_IDENTIFIER", tag)
 	} else {
-		j.fields = appendField(j.fields, "SYSLOG_IDENTIFIER", c.Name)
+		j.fields = native.AppendField(j.fields, "SYSLOG_IDENTIFIER", c.Name)
 	}
 	return j
-}
-
-// appendField appends one field. A value with a newline goes behind its
-// length, as the protocol asks.
-func appendField(dst []byte, name, value string) []byte {
-	dst = append(dst, name...)
-	if bytes.IndexByte([]byte(value), '\n') >= 0 {
-		dst = append(dst, '\n')
-		dst = binary.LittleEndian.AppendUint64(dst, uint64(len(value)))
-		return append(append(dst, value...), '\n')
-	}
-	return append(append(append(dst, '='), value...), '\n')
 }
 
 func (j *journal) write(st *stream, chunk []byte) {
@@ -91,37 +77,21 @@ func (j *journal) build(kind Kind, text []byte, whole bool) []byte {
 // send gives journald a second to take an entry. One that has not done so is
 // not waited for again before it takes something.
 func (j *journal) send(entry []byte) bool {
-	if j.fd < 0 && !j.connect() {
-		return false
+	if j.fd < 0 {
+		var err error
+		if j.fd, err = native.Dial(j.socket); err != nil {
+			return false
+		}
 	}
-	wait := unix.NsecToTimeval(1e9)
+	patience := time.Second
 	if j.lost > 0 {
-		wait = unix.NsecToTimeval(1e3)
+		patience = time.Millisecond
 	}
-	_ = unix.SetsockoptTimeval(j.fd, unix.SOL_SOCKET, unix.SO_SNDTIMEO, &wait)
-	for {
-		err := unix.Sendto(j.fd, entry, unix.MSG_NOSIGNAL, nil)
-		if err == unix.EINTR {
-			continue
-		}
-		if err != nil && err != unix.EAGAIN { // it restarted perhaps
-			j.close()
-		}
-		return err == nil
+	err := native.SendTo(j.fd, entry, patience)
+	if err != nil && err != unix.EAGAIN { // it restarted perhaps
+		j.close()
 	}
-}
-
-func (j *journal) connect() bool {
-	fd, err := unix.Socket(unix.AF_UNIX, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
-	if err != nil {
-		return false
-	}
-	if unix.Connect(fd, &unix.SockaddrUnix{Name: j.socket}) != nil {
-		unix.Close(fd)
-		return false
-	}
-	j.fd = fd
-	return true
+	return err == nil
 }
 
 func (j *journal) end(st *stream) { st.line.open = false }

@@ -14,6 +14,7 @@ import (
 
 	"github.com/carob-containers/carob/libpod/monitor"
 	"github.com/carob-containers/carob/libpod/monitor/client"
+	"github.com/carob-containers/carob/pkg/eventlog"
 )
 
 const outputs = monitor.Stdout | monitor.Stderr
@@ -617,7 +618,7 @@ func TestEvents(t *testing.T) {
 	must(t, err)
 	var got []string
 	for line := range strings.Lines(string(data)) {
-		var e monitor.Event
+		var e eventlog.Event
 		must(t, json.Unmarshal([]byte(line), &e))
 		if e.ID != b.cfg.ID || e.Name != "box" || e.Type != "container" || e.Image != "localhost/test" || e.Time.IsZero() || e.Attributes["label"] != "value" {
 			t.Errorf("%+v", e)

@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/carob-containers/carob/pkg/eventlog"
 )
 
 // state is where the container's life stands; docs/PROTOCOL.md draws it.
@@ -258,7 +260,7 @@ func (s *supervisor) endRun() {
 	}
 	s.save()
 	if !s.run.failed {
-		s.event("died", exitCodeAttribute, strconv.Itoa(s.rec.ExitCode))
+		s.event("died", eventlog.ExitCode, strconv.Itoa(s.rec.ExitCode))
 		s.tellExit(again)
 	}
 	s.forget()

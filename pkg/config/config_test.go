@@ -322,7 +322,7 @@ env=["A=b", {append=true}]
 nosuchkey=3
 [engine]
 num_locks=4096
-events_logger="journald"
+image_default_transport="oci:"
 [engine.volume_plugins]
 [engine.runtimes]
 mine=["/bin/true"]
@@ -343,7 +343,7 @@ default="x"
 	tell := func() { lines = nil; c.Tell(dir, func(line string) { lines = append(lines, line) }) }
 	tell()
 	text := strings.Join(lines, "\n")
-	for _, want := range []string{"containers.nosuchkey in " + root, "engine.num_locks in " + root, `engine.events_logger in containers.conf has no effect: not with "journald"`} {
+	for _, want := range []string{"containers.nosuchkey in " + root, "engine.num_locks in " + root, `engine.image_default_transport in containers.conf has no effect: not with "oci:"`} {
 		if !strings.Contains(text, want) {
 			t.Errorf("%q is not in:\n%s", want, text)
 		}

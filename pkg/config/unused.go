@@ -10,6 +10,8 @@ import (
 	"strings"
 
 	"github.com/BurntSushi/toml"
+
+	"github.com/carob-containers/carob/pkg/journal"
 )
 
 // note is a key that stands in a file without effect.
@@ -116,7 +118,7 @@ func (c *Config) noteValues() {
 		fits       bool
 		why        string
 	}{
-		{"engine.events_logger", c.Engine.EventsLogger, c.Engine.EventsLogger != "journald", "carob's events are in a file, which carob events reads"},
+		{"engine.events_logger", c.Engine.EventsLogger, c.Engine.EventsLogger != "journald" || journal.Here(), "there is no journald here, so events are in a file"},
 		{"containers.apparmor_profile", c.Containers.AppArmorProfile, c.Containers.AppArmorProfile == "unconfined", "carob loads no AppArmor profiles; --security-opt apparmor=NAME uses one that is loaded"},
 		{"engine.image_default_transport", c.Engine.ImageDefaultTransport, c.Engine.ImageDefaultTransport == "docker://", "images without a transport come from registries"},
 		{"secrets.driver", c.Secrets.Driver, c.Secrets.Driver == "file", "carob keeps secrets in files, readable by their owner only"},
