@@ -8,6 +8,8 @@ import (
 	"path/filepath"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/carob-containers/carob/libpod/bundle"
 	"github.com/carob-containers/carob/libpod/monitor"
 	"github.com/carob-containers/carob/libpod/spec"
@@ -158,11 +160,30 @@ func (rt *Runtime) sweepUnknown(ctx context.Context, known map[string]bool) erro
 			continue
 		}
 		c := &Container{Container: &spec.Container{ID: d.Name(), Name: d.Name()}, rt: rt}
-		if c.halfMade() && !c.justBegun() {
+		if c.halfMade() && !c.justBegun() || rt.rowLost(c) {
 			c.sweep(ctx) // what stays is for the next listing
 		}
 	}
 	return nil
+}
+
+// rowLost tells that the machine went down before the row of a new container
+// had reached the disk, while its files had: they are of an earlier boot. Those
+// that are older than the database are not looked at, which may have been lost
+// as a whole, or be an old copy.
+func (rt *Runtime) rowLost(c *Container) bool {
+	made, err := os.Lstat(filepath.Join(c.Dir(), store.LockFile)) // never written to
+	if err != nil {
+		return false
+	}
+	var db unix.Statx_t
+	var up unix.Timespec
+	if unix.Statx(unix.AT_FDCWD, rt.dirs.Database(), 0, unix.STATX_BTIME, &db) != nil || db.Mask&unix.STATX_BTIME == 0 ||
+		unix.ClockGettime(unix.CLOCK_BOOTTIME, &up) != nil {
+		return false
+	}
+	booted := time.Now().Add(-time.Duration(up.Nano()))
+	return made.ModTime().After(time.Unix(db.Btime.Sec, int64(db.Btime.Nsec))) && made.ModTime().Before(booted)
 }
 
 // justBegun tells that the directory is so new that its maker may be about to

@@ -219,7 +219,15 @@ func (c *Container) make(ctx context.Context, img *baseImage, plan *createPlan) 
 		if m := c.Isolation.Mapping; m != nil {
 			o.UIDMap, o.GIDMap = layerMapping(m.UIDs), layerMapping(m.GIDs)
 		}
-		if _, err := images.CreateContainer(c.ID, c.Name, img.ID, o); err != nil {
+		_, err = images.CreateContainer(c.ID, c.Name, img.ID, o)
+		if errors.Is(err, image.ErrNameInUse) {
+			// By one of ours perhaps that a power cut has left: the listing sweeps it.
+			if _, err := c.rt.Containers(ctx); err != nil {
+				return err
+			}
+			_, err = images.CreateContainer(c.ID, c.Name, img.ID, o)
+		}
+		if err != nil {
 			return err
 		}
 	}

@@ -138,7 +138,13 @@ func (c *Container) sweep(ctx context.Context) bool {
 		return true // being made or removed right now: not there for anybody else
 	}
 	defer lock.Release()
-	return !c.halfMade() || c.erase(ctx) == nil
+	return !c.halfMade() && !c.unknown(ctx) || c.erase(ctx) == nil
+}
+
+// unknown tells that the database has no such container.
+func (c *Container) unknown(ctx context.Context) bool {
+	_, err := c.rt.db.Container(ctx, c.ID)
+	return errors.Is(err, store.ErrNotFound)
 }
 
 // sweepNamed frees a name that a half made container holds.

@@ -37,9 +37,10 @@ func Open(o Options) (*Store, error) {
 	if err != nil {
 		return nil, openError(c.GraphRoot, err)
 	}
-	return &Store{store: s, paths: Paths{
+	opened := &Store{store: s, paths: Paths{
 		GraphRoot: s.GraphRoot(), RunRoot: s.RunRoot(), Driver: s.GraphDriverName(), Config: c.config,
-	}}, nil
+	}}
+	return opened, opened.mendOnce()
 }
 
 // hinted is an error with its cure.
