@@ -38,6 +38,8 @@ type CreateOptions struct {
 	// StartFollows: the caller starts the container at once, in this process.
 	// Its network, which takes longest, is begun while it is being made.
 	StartFollows bool
+	// Named is told the ID before anything is made; its error ends it all.
+	Named func(id string) error
 }
 
 // CreateContainer makes a container from c, completing it (ID, name, image).
@@ -47,6 +49,11 @@ type CreateOptions struct {
 // which a container counts as half made and is swept by the next listing.
 func (rt *Runtime) CreateContainer(ctx context.Context, c *spec.Container, opts CreateOptions) (*Container, error) {
 	c.ID = newID()
+	if opts.Named != nil {
+		if err := opts.Named(c.ID); err != nil {
+			return nil, err
+		}
+	}
 	if err := rt.joinPod(ctx, c); err != nil {
 		return nil, err
 	}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"github.com/carob-containers/carob/libpod/monitor"
 	"github.com/carob-containers/carob/libpod/store"
@@ -108,10 +109,23 @@ func (c *Container) erase(ctx context.Context) error {
 	if err := os.RemoveAll(c.RunDir()); err != nil {
 		return err
 	}
+	c.removeCIDFile()
 	if err := c.rt.db.Update(ctx, c.forgetRow); err != nil {
 		return err
 	}
 	return os.RemoveAll(c.Dir())
+}
+
+// removeCIDFile removes the file of --cidfile along with the container: a unit
+// that starts the next one claims it anew. A file that is another container's
+// by now, or cannot be removed, is left.
+func (c *Container) removeCIDFile() {
+	if c.CIDFile == "" {
+		return
+	}
+	if id, err := os.ReadFile(c.CIDFile); err == nil && strings.TrimSpace(string(id)) == c.ID {
+		_ = os.Remove(c.CIDFile)
+	}
 }
 
 // forgetRow removes the container from the database; a pod goes with its

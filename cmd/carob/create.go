@@ -80,27 +80,38 @@ func (a *app) dropPorts(n *spec.Network) {
 }
 
 // makeContainer writes the CID file as well, which no other container may
-// have claimed.
+// have claimed. The file is there before the container: whoever cleans up
+// after a run that was killed, as a unit's ExecStopPost does, finds it by that.
 func makeContainer(ctx context.Context, rt *libpod.Runtime, c *spec.Container, opts libpod.CreateOptions) (*libpod.Container, error) {
 	if c.CIDFile == "" {
 		return rt.CreateContainer(ctx, c, opts)
 	}
-	file, err := os.OpenFile(c.CIDFile, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
-	if errors.Is(err, os.ErrExist) {
-		return nil, fmt.Errorf("container id file exists. Ensure another container is not using it or delete %s", c.CIDFile)
-	}
-	if err != nil {
-		return nil, fmt.Errorf("cannot write the CID file: %w", err)
+	claimed := false
+	opts.Named = func(id string) (err error) {
+		err = claimCIDFile(c.CIDFile, id)
+		claimed = err == nil
+		return err
 	}
 	ctr, err := rt.CreateContainer(ctx, c, opts)
-	if err != nil {
-		return nil, errors.Join(err, file.Close(), os.Remove(c.CIDFile))
+	if err != nil && claimed {
+		err = errors.Join(err, os.Remove(c.CIDFile))
 	}
-	_, err = file.WriteString(ctr.ID)
-	if err = errors.Join(err, file.Close()); err != nil {
-		return nil, errors.Join(fmt.Errorf("cannot write the CID file: %w", err), ctr.Remove(ctx, libpod.RemoveOptions{}))
+	return ctr, err
+}
+
+// claimCIDFile makes the file with its content, in one step, unless it exists.
+func claimCIDFile(path, id string) error {
+	tmp := path + "." + id[:12]
+	if err := os.WriteFile(tmp, []byte(id), 0o644); err != nil {
+		return fmt.Errorf("cannot write the CID file: %w", err)
 	}
-	return ctr, nil
+	err := os.Link(tmp, path)
+	if errors.Is(err, os.ErrExist) {
+		err = fmt.Errorf("container id file exists. Ensure another container is not using it or delete %s", path)
+	} else if err != nil {
+		err = fmt.Errorf("cannot write the CID file: %w", err)
+	}
+	return errors.Join(err, os.Remove(tmp))
 }
 
 // options are the flags as libpod takes them.

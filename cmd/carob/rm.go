@@ -3,6 +3,8 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
+	"os"
 	"slices"
 
 	"github.com/spf13/cobra"
@@ -61,5 +63,20 @@ func runRm(ctx context.Context, a *app, o *rmOptions, args []string) error {
 	if errors.As(err, &gone) {
 		return &exitError{code: 1, err: err}
 	}
+	if err == nil {
+		err = removeStale(o.cidFiles)
+	}
 	return err
+}
+
+// removeStale removes the files of containers that were never made, because
+// their creation was killed.
+func removeStale(cidFiles []string) error {
+	var errs []error
+	for _, path := range cidFiles {
+		if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
+			errs = append(errs, fmt.Errorf("cannot remove the CID file: %w", err))
+		}
+	}
+	return errors.Join(errs...)
 }
