@@ -45,6 +45,8 @@ func family(dir string) string {
 // sideways are imports within one layer that are wanted.
 func sideways() allowed {
 	return allowed{
+		"pkg/config -> pkg/journal":   "events_logger = journald is obeyed where there is a journald, and warned about elsewhere",
+		"pkg/eventlog -> pkg/journal": "events go to the journal in the same protocol as the log driver's lines, which know nothing of events",
 		"pkg/quadlet -> pkg/unitfile": "unitfile is the syntax of systemd's files, quadlet what some of them mean; others write unit files as well",
 		"pkg/transfer -> pkg/image":   "transfer fills the store that image opens; they are two packages because only carob-image links containers/image",
 	}
