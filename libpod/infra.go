@@ -364,7 +364,7 @@ func (s *infraStart) emptyRoot() (*os.File, error) {
 // toJoin is the open file of a namespace that is there already, nil if there
 // is none.
 func (s *infraStart) toJoin(ctx context.Context, file, mode string, inherited bool) (*os.File, error) {
-	path, err := s.c.rt.namespacePath(ctx, mode, file)
+	path, _, err := s.c.rt.namespacePath(ctx, mode, file)
 	if err != nil {
 		return nil, err
 	}

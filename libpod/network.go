@@ -151,15 +151,17 @@ func (n *network) abort() {
 // pin gives the namespace a path in the present mount namespace, which the
 // OCI runtime can open and which dies with the mount namespace.
 func (n *network) pin(runDir string) (string, error) {
-	path := filepath.Join(runDir, "netns")
+	return pinNamespace("/proc/self/fd/"+strconv.Itoa(int(n.ns.Fd())), filepath.Join(runDir, "netns"))
+}
+
+func pinNamespace(from, path string) (string, error) {
 	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDONLY, 0o600)
 	if err != nil {
 		return "", err
 	}
 	f.Close()
-	from := "/proc/self/fd/" + strconv.Itoa(int(n.ns.Fd()))
 	if err := unix.Mount(from, path, "", unix.MS_BIND, ""); err != nil {
-		return "", fmt.Errorf("cannot pin the network namespace: %w", err)
+		return "", fmt.Errorf("cannot pin the namespace %s: %w", from, err)
 	}
 	return path, nil
 }
@@ -236,10 +238,17 @@ func (l *launcher) joinNamespaces(ctx context.Context) error {
 		{iso.PID, "pid", &ns.PID}, {iso.IPC, "ipc", &ns.IPC}, {iso.UTS, "uts", &ns.UTS},
 		{iso.Cgroup, "cgroup", &ns.Cgroup}, {iso.User, "user", &ns.User}, {l.c.Network.Mode, "net", &ns.Net},
 	} {
-		var err error
-		if *j.path, err = l.c.rt.namespacePath(ctx, j.mode, j.file); err != nil {
+		path, sandbox, err := l.c.rt.namespacePath(ctx, j.mode, j.file)
+		// A sandbox may be killed and another take its place in the same
+		// namespaces (decision 8). Its pid would be nobody's, or somebody
+		// else's, when the monitor runs the container again.
+		if err == nil && sandbox {
+			path, err = pinNamespace(path, filepath.Join(l.c.RunDir(), "ns-"+j.file))
+		}
+		if err != nil {
 			return err
 		}
+		*j.path = path
 	}
 	if ns.User != "" && sameNamespace(ns.User, "/proc/self/ns/user") {
 		ns.User = "" // that container lives where carob does
@@ -260,30 +269,31 @@ func (l *launcher) joinNamespaces(ctx context.Context) error {
 	return nil
 }
 
-// namespacePath is what "container:ID" and "ns:PATH" point to, "" for the rest.
-func (rt *Runtime) namespacePath(ctx context.Context, mode, file string) (string, error) {
+// namespacePath is what "container:ID" and "ns:PATH" point to, "" for the
+// rest; sandbox: it belongs to an infra container.
+func (rt *Runtime) namespacePath(ctx context.Context, mode, file string) (path string, sandbox bool, err error) {
 	if path, ok := strings.CutPrefix(mode, "ns:"); ok {
 		if _, err := os.Stat(path); err != nil {
-			return "", fmt.Errorf("cannot join the %s namespace %s: %w", file, path, err)
+			return "", false, fmt.Errorf("cannot join the %s namespace %s: %w", file, path, err)
 		}
-		return path, nil
+		return path, false, nil
 	}
 	id, ok := otherContainer(mode)
 	if !ok {
-		return "", nil
+		return "", false, nil
 	}
 	other, err := rt.Container(ctx, id)
 	if err != nil {
-		return "", err
+		return "", false, err
 	}
 	st, err := other.State()
 	if err != nil {
-		return "", err
+		return "", false, err
 	}
 	if st.PID == 0 {
-		return "", fmt.Errorf("cannot join the %s namespace of container %s: it is not running", file, other.Name)
+		return "", false, fmt.Errorf("cannot join the %s namespace of container %s: it is not running", file, other.Name)
 	}
-	return "/proc/" + strconv.Itoa(st.PID) + "/ns/" + file, nil
+	return "/proc/" + strconv.Itoa(st.PID) + "/ns/" + file, other.Infra, nil
 }
 
 func sameNamespace(a, b string) bool {

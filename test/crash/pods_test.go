@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 )
 
 func podOperations() []operation {
@@ -88,6 +89,36 @@ func TestPodProcessesDie(t *testing.T) {
 		t.Errorf("the member was started anew: %s, before %s", now, started)
 	}
 	s.podsGone("all of a pod's helpers killed")
+}
+
+// TestMemberRunsAgainWithoutSandbox: the monitor of a member needs no sandbox
+// to run it again in the pod's namespaces, and not the one that it began with.
+func TestMemberRunsAgainWithoutSandbox(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, "pod-again")
+	s.runVictim("--pod", "new:p", "--restart", "always")
+	namespaces := func() string {
+		return s.must("exec", "victim", "readlink", "/proc/1/ns/net", "/proc/1/ns/ipc", "/proc/1/ns/uts")
+	}
+	first := namespaces()
+	s.kill(s.pid(s.infra(), "State.Pid"))
+	for _, when := range []string{"without a sandbox", "with another sandbox"} {
+		old := s.pid("victim", "State.Pid")
+		s.kill(old)
+		for begin := time.Now(); ; time.Sleep(50 * time.Millisecond) {
+			if now := s.pid("victim", "State.Pid"); now != 0 && now != old && s.carob("exec", "victim", "true").code == 0 {
+				break
+			}
+			if time.Since(begin) > 20*time.Second {
+				t.Fatalf("%s the member does not run again: %s", when, s.must("container", "inspect", "--format", "{{.State.Error}}", "victim"))
+			}
+		}
+		if now := namespaces(); now != first {
+			t.Errorf("%s the member is in other namespaces: %s, before %s", when, now, first)
+		}
+		s.must("pod", "start", "p")
+	}
+	s.podsGone("a member run again without its sandbox")
 }
 
 // helperPID is the pod's network helper, which lives.

@@ -23,7 +23,7 @@ import (
 // patience is how long anything may take. It is much, for machines that are
 // busy with other things; what heals needs a second or two, or the time that
 // the probes of the YAML take.
-const patience = 90 * time.Second
+const patience = 3 * time.Minute
 
 // site is a place with the images and, while it is played, the guest book.
 type site struct {

@@ -155,6 +155,7 @@ func (s *site) killSandbox() {
 		s.t.Errorf("the sandbox is %d, the killed one was %d", now, old)
 	}
 	s.podRuns()
+	s.killPayload("app") // which joins namespaces that another sandbox holds
 }
 
 // killHelper cuts the pod off: nobody watches the network helper, so that
