@@ -220,26 +220,33 @@ func (i *inspector) layers() {
 func (i *inspector) mounts() {
 	i.out.Mounts = []InspectedMount{}
 	for _, m := range i.c.Mounts.List {
-		if m.Type != spec.MountVolume && m.Type != spec.MountBind {
-			continue
+		if out := i.c.rt.inspectMount(m, i.mountOptions(m)); out != nil {
+			i.out.Mounts = append(i.out.Mounts, *out)
 		}
-		out := InspectedMount{Type: m.Type, Source: m.Source, Destination: m.Destination, RW: true, Mode: m.Relabel, Propagation: "rprivate", Options: []string{}}
-		if m.Type == spec.MountVolume {
-			out.Name, out.Source, out.Driver = m.Source, i.c.rt.VolumeData(m.Source), "local"
-		}
-		for _, option := range i.mountOptions(m) {
-			switch option {
-			case "ro":
-				out.RW = false
-			case "rw":
-			case "private", "rprivate", "shared", "rshared", "slave", "rslave", "unbindable", "runbindable":
-				out.Propagation = option
-			default:
-				out.Options = append(out.Options, option)
-			}
-		}
-		i.out.Mounts = append(i.out.Mounts, out)
 	}
+}
+
+// inspectMount describes a volume or a bind; nil for other mounts.
+func (rt *Runtime) inspectMount(m spec.Mount, options []string) *InspectedMount {
+	if m.Type != spec.MountVolume && m.Type != spec.MountBind {
+		return nil
+	}
+	out := &InspectedMount{Type: m.Type, Source: m.Source, Destination: m.Destination, RW: true, Mode: m.Relabel, Propagation: "rprivate", Options: []string{}}
+	if m.Type == spec.MountVolume {
+		out.Name, out.Source, out.Driver = m.Source, rt.VolumeData(m.Source), "local"
+	}
+	for _, option := range options {
+		switch option {
+		case "ro":
+			out.RW = false
+		case "rw":
+		case "private", "rprivate", "shared", "rshared", "slave", "rslave", "unbindable", "runbindable":
+			out.Propagation = option
+		default:
+			out.Options = append(out.Options, option)
+		}
+	}
+	return out
 }
 
 // mountOptions are those of the last start, else those asked for.

@@ -26,7 +26,7 @@ func (i *inspector) hostConfig() {
 	o.DNS, o.DNSOptions, o.DNSSearch = some(n.DNS), some(n.DNSOptions), some(n.DNSSearch)
 	o.ExtraHosts, o.GroupAdd = some(n.AddHosts), some(c.Process.Groups)
 	o.Privileged, o.PublishAllPorts, o.ReadonlyRootfs = c.Security.Privileged, n.PublishAll, c.Mounts.ReadOnly
-	o.Init, o.SecurityOpt = c.Process.Init, i.securityOptions()
+	o.Init, o.SecurityOpt = c.Process.Init, securityOptions(&i.c.Security)
 	o.Runtime, o.Isolation = "oci", ""
 	o.Devices = []InspectedDevice{}
 	for _, word := range c.Mounts.Devices {
@@ -132,8 +132,8 @@ func fullNames(names []string) []string {
 	return full
 }
 
-func (i *inspector) securityOptions() []string {
-	s := &i.c.Security
+// securityOptions writes what --security-opt takes.
+func securityOptions(s *spec.Security) []string {
 	words := []string{}
 	add := func(key, value string) {
 		if value != "" {

@@ -30,9 +30,6 @@ func (p *play) checkPod(ctx context.Context, pod *kube.Pod) error {
 			return fmt.Errorf("cannot use %s: %w", h.Where, err)
 		}
 	}
-	if _, _, err := networkKind(pod.Infra.Network.Mode); err != nil {
-		return err
-	}
 	if err := p.rt.checkPodHost(&pod.Spec); err != nil {
 		return err
 	}
@@ -43,6 +40,21 @@ func (p *play) checkPod(ctx context.Context, pod *kube.Pod) error {
 		}
 		if err := p.checkSecrets(ctx, c.Spec.Process.Secrets); err != nil {
 			return fmt.Errorf("cannot use %s: %w", c.Path, err)
+		}
+	}
+	return nil
+}
+
+// checkNetworks refuses networks that are not to be had, by the name that the
+// user has given.
+func (p *play) checkNetworks() error {
+	for i := range p.plan.Pods {
+		n := &p.plan.Pods[i].Infra.Network
+		if len(n.Networks) > 0 {
+			return fmt.Errorf("cannot use network %q: named and bridge networks come in a later version of carob", n.Networks[0].Name)
+		}
+		if _, _, err := networkKind(n.Mode); err != nil {
+			return err
 		}
 	}
 	return nil

@@ -22,7 +22,7 @@ func (p *play) makePodVolumes(ctx context.Context, from *kube.Pod) (map[string]s
 	names := map[string]string{}
 	for i := range from.Volumes {
 		v := &from.Volumes[i]
-		made := &spec.Volume{Name: newID(), Anonymous: true, Labels: map[string]string{labelPlay: p.log.id, "io.kubernetes.pod.name": from.Spec.Name}}
+		made := &spec.Volume{Name: newID(), Anonymous: true, Files: v.Record(), Labels: map[string]string{labelPlay: p.log.id, "io.kubernetes.pod.name": from.Spec.Name}}
 		if v.Memory {
 			made.Options = memoryOptions(v, from)
 			from.Infra.Mounts.List = append(from.Infra.Mounts.List, spec.Mount{

@@ -15,7 +15,7 @@ import (
 // DescribeForKube gathers the pods, containers and volumes of the given names
 // for ask. Containers that are in no pod come into one together.
 func (rt *Runtime) DescribeForKube(ctx context.Context, names []string, ask *kube.Generate) error {
-	ask.Anonymous = map[string]spec.Volume{}
+	ask.Anonymous, ask.Contents = map[string]spec.Volume{}, map[string]map[string][]byte{}
 	alone := kube.GeneratePod{}
 	for _, name := range names {
 		if err := rt.describe(ctx, name, ask, &alone); err != nil {
@@ -95,10 +95,30 @@ func (rt *Runtime) describeContainer(ctx context.Context, c *Container, ask *kub
 			if err != nil {
 				return out, err
 			}
-			ask.Anonymous[m.Source] = *v
+			ask.Anonymous[m.Source], ask.Contents[m.Source] = *v, rt.contents(v)
 		}
 	}
 	return out, nil
+}
+
+// contents reads what was written into a volume; what is not there any more is
+// left out.
+func (rt *Runtime) contents(v *spec.Volume) map[string][]byte {
+	if v.Files == nil {
+		return nil
+	}
+	found := map[string][]byte{}
+	dir, err := os.OpenRoot(rt.VolumeData(v.Name))
+	if err != nil {
+		return found
+	}
+	defer dir.Close()
+	for _, f := range v.Files.Files {
+		if body, err := dir.ReadFile(f.Path); err == nil {
+			found[f.Path] = body
+		}
+	}
+	return found
 }
 
 // kindOfFile is "" for what is not there.

@@ -60,6 +60,9 @@ func (rt *Runtime) PlayKube(ctx context.Context, plan *kube.Plan, opts PlayOptio
 	if err := p.checkPods(ctx); err != nil {
 		return nil, err
 	}
+	if err := p.checkNetworks(); err != nil {
+		return nil, err
+	}
 	if err := p.ensureImages(ctx); err != nil {
 		return nil, err
 	}

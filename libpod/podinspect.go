@@ -83,7 +83,7 @@ func (p *Pod) Inspect(ctx context.Context) (*InspectedPod, error) {
 		ID: p.ID, Name: p.Name, Created: p.Created, CreateCommand: p.CreateCommand,
 		ExitPolicy: firstOf(p.ExitPolicy, spec.ExitPolicyContinue), State: st.Status, Hostname: p.Hostname, Labels: p.Labels,
 		CreateInfra: p.Infra != "", InfraContainerID: p.Infra, SharedNamespaces: p.Share, NumContainers: len(st.Members),
-		VolumesFrom: p.VolumesFrom, RestartPolicy: p.Pod.Restart.Policy,
+		VolumesFrom: p.VolumesFrom, SecurityOpts: securityOptions(&p.Security), RestartPolicy: p.Pod.Restart.Policy,
 	}
 	if err := errors.Join(out.limits(&p.Resources), out.group(p)); err != nil {
 		return nil, err
@@ -91,6 +91,11 @@ func (p *Pod) Inspect(ctx context.Context) (*InspectedPod, error) {
 	for _, word := range p.Devices {
 		source, inside, perms := cutDevice(word)
 		out.Devices = append(out.Devices, InspectedDevice{source, inside, perms})
+	}
+	for _, m := range p.Volumes {
+		if mount := p.rt.inspectMount(m, m.Options); mount != nil {
+			out.Mounts = append(out.Mounts, *mount)
+		}
 	}
 	for _, m := range st.Members {
 		out.Containers = append(out.Containers, InspectedMember{m.ID, m.Name, m.State.Status})

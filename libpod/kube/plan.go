@@ -129,30 +129,27 @@ type PodVolume struct {
 	Memory bool   `json:"memory,omitempty"` // a tmpfs
 	Size   int64  `json:"size,omitempty"`   // bytes; 0: no limit
 	// Mode is that of the directory.
-	Mode    uint32       `json:"mode"`
-	Files   []File       `json:"files,omitempty"`
-	Secrets []SecretPart `json:"secrets,omitempty"`
+	Mode    uint32              `json:"mode"`
+	Files   []File              `json:"files,omitempty"`
+	Secrets []spec.VolumeSecret `json:"secrets,omitempty"`
+}
+
+// Record is what is kept of how the volume is filled; nil for an empty one.
+func (v *PodVolume) Record() *spec.VolumeFiles {
+	if len(v.Files)+len(v.Secrets) == 0 {
+		return nil
+	}
+	out := &spec.VolumeFiles{Name: v.Name, Secrets: v.Secrets}
+	for _, f := range v.Files {
+		out.Files = append(out.Files, spec.VolumeFile{Path: f.Path, Mode: f.Mode})
+	}
+	return out
 }
 
 // File is a file in a PodVolume.
 type File struct {
 	Path string `json:"path"` // below the volume
 	Data []byte `json:"data"`
-	Mode uint32 `json:"mode"`
-}
-
-// SecretPart puts a secret's values into a PodVolume.
-type SecretPart struct {
-	Secret string `json:"secret"`
-	Items  []Item `json:"items"`
-	// Optional: a key that is gone by then is no error.
-	Optional bool `json:"optional,omitempty"`
-}
-
-// Item is a key and the file it becomes.
-type Item struct {
-	Key  string `json:"key"`
-	Path string `json:"path"`
 	Mode uint32 `json:"mode"`
 }
 
@@ -175,6 +172,8 @@ type Generate struct {
 	Volumes    []spec.Volume `json:"volumes,omitempty"`
 	// Anonymous are the volumes that go with the containers, by name.
 	Anonymous map[string]spec.Volume `json:"anonymous,omitempty"`
+	// Contents are their files, by volume and path: see spec.VolumeFiles.
+	Contents map[string]map[string][]byte `json:"contents,omitempty"`
 }
 
 // GeneratePod is a pod here. A container alone stands in one without Spec.

@@ -4,9 +4,11 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"unicode/utf8"
 
 	core "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
+	meta "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/carob-containers/carob/libpod/spec"
 )
@@ -133,10 +135,10 @@ func (m *memberWriter) hostPath(mount *spec.Mount) *core.VolumeSource {
 
 // emptyDir is for volumes that go with their container or pod.
 func (m *memberWriter) emptyDir(mount *spec.Mount) (*core.VolumeSource, string) {
-	if slices.Contains(mount.Options, "ro") {
-		m.warn("container %s: the files at %s are not written: they come of a ConfigMap or Secret; write that volume yourself", m.c.Name, mount.Destination)
-	}
 	v := m.ask.Anonymous[mount.Source]
+	if v.Files != nil {
+		return m.files(mount.Source, v.Files), lower(v.Files.Name)
+	}
 	name := "empty-" + mount.Source
 	if len(mount.Source) > 12 {
 		name = "empty-" + mount.Source[:12]
@@ -145,6 +147,83 @@ func (m *memberWriter) emptyDir(mount *spec.Mount) (*core.VolumeSource, string) 
 		return memory(strings.Split(v.Options["o"], ",")), name
 	}
 	return &core.VolumeSource{EmptyDir: &core.EmptyDirVolumeSource{}}, name
+}
+
+// files writes a volume of ConfigMaps, Secrets and the like: what is stored
+// here as a Secret as that, and all else as one ConfigMap.
+func (m *memberWriter) files(id string, f *spec.VolumeFiles) *core.VolumeSource {
+	out := &core.ProjectedVolumeSource{}
+	if len(f.Files) > 0 {
+		name := lower(m.podWriter.name + "-" + f.Name)
+		keys := m.configMap(name, id, f.Files)
+		part := &core.ConfigMapProjection{LocalObjectReference: core.LocalObjectReference{Name: name}}
+		for i, file := range f.Files {
+			if keys[i] != "" {
+				part.Items = append(part.Items, item(keys[i], file.Path, file.Mode))
+			}
+		}
+		out.Sources = append(out.Sources, core.VolumeProjection{ConfigMap: part})
+	}
+	for _, s := range f.Secrets {
+		part := &core.SecretProjection{LocalObjectReference: core.LocalObjectReference{Name: s.Secret}}
+		if s.Optional {
+			part.Optional = &s.Optional
+		}
+		for _, i := range s.Items {
+			part.Items = append(part.Items, item(i.Key, i.Path, i.Mode))
+		}
+		out.Sources = append(out.Sources, core.VolumeProjection{Secret: part})
+	}
+	return &core.VolumeSource{Projected: out}
+}
+
+func item(key, path string, mode uint32) core.KeyToPath {
+	own := int32(mode & 0o777)
+	return core.KeyToPath{Key: key, Path: path, Mode: &own}
+}
+
+// configMap writes the files of a volume, once, and returns the key of each;
+// "" for one that is not there any more.
+func (m *memberWriter) configMap(name, id string, files []spec.VolumeFile) []string {
+	out := &core.ConfigMap{TypeMeta: typeOf("v1", "ConfigMap"), ObjectMeta: meta.ObjectMeta{Name: name}, Data: map[string]string{}, BinaryData: map[string][]byte{}}
+	var keys []string
+	for _, f := range files {
+		body, ok := m.ask.Contents[id][f.Path]
+		if !ok {
+			keys = append(keys, "")
+			m.warn("container %s: the file %s of volume %s is not written: it is not there any more", m.c.Name, f.Path, name)
+			continue
+		}
+		key := configKey(f.Path)
+		for n := 2; slices.Contains(keys, key); n++ {
+			key = fmt.Sprintf("%s-%d", configKey(f.Path), n)
+		}
+		keys = append(keys, key)
+		if utf8.Valid(body) {
+			out.Data[key] = string(body)
+		} else {
+			out.BinaryData[key] = body
+		}
+	}
+	same := func(doc any) bool {
+		have, ok := doc.(*core.ConfigMap)
+		return ok && have.Name == name
+	}
+	if !slices.ContainsFunc(m.docs, same) {
+		m.docs = append(m.docs, out)
+	}
+	return keys
+}
+
+// configKey makes a path a key of a ConfigMap: letters, digits, - _ and .
+func configKey(path string) string {
+	key := strings.Map(func(r rune) rune {
+		if r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("-_.", r) {
+			return r
+		}
+		return '_'
+	}, path)
+	return key[:min(len(key), 200)]
 }
 
 func memory(options []string) *core.VolumeSource {

@@ -18,6 +18,12 @@ metadata: {name: db}
 stringData: {password: x}
 ---
 apiVersion: v1
+kind: ConfigMap
+metadata: {name: conf}
+data: {app.conf: "a = 1\n", "other": "two\nlines, no end"}
+binaryData: {raw: /wAB}
+---
+apiVersion: v1
 kind: Pod
 metadata:
   name: web
@@ -72,6 +78,9 @@ spec:
     - {name: host, mountPath: /host, mountPropagation: HostToContainer}
     - {name: null, mountPath: /dev/mine}
     - {name: img, mountPath: /img}
+    - {name: conf, mountPath: /etc/conf}
+    - {name: conf, mountPath: /etc/app.conf, subPath: d/app.conf}
+    - {name: all, mountPath: /all}
   - {name: other, image: "localhost/o:1", volumeMounts: [{name: scratch, mountPath: /there}]}
   volumes:
   - {name: scratch, emptyDir: {}}
@@ -79,6 +88,14 @@ spec:
   - {name: data, persistentVolumeClaim: {claimName: data}}
   - {name: host, hostPath: {path: /srv/data, type: Directory}}
   - {name: "null", hostPath: {path: /dev/null, type: CharDevice}}
+  - {name: conf, configMap: {name: conf, defaultMode: 0400, items: [{key: app.conf, path: d/app.conf}, {key: raw, path: raw, mode: 0755}, {key: raw, path: d-app.conf}]}}
+  - name: all
+    projected:
+      sources:
+      - configMap: {name: conf}
+      - secret: {name: db, items: [{key: password, path: p/word, mode: 0440}]}
+      - secret: {name: db, optional: true}
+      - downwardAPI: {items: [{path: labels, fieldRef: {fieldPath: metadata.labels}}]}
   - {name: img, image: {reference: "localhost/img:1", pullPolicy: IfNotPresent}}
 `
 
@@ -96,10 +113,15 @@ func plan(t *testing.T, yaml []byte, secrets map[string][]string) *kube.Plan {
 
 // ask asks for what a plan has made.
 func ask(p *kube.Plan) *kube.Generate {
-	g := &kube.Generate{Version: "test", Anonymous: map[string]spec.Volume{}}
+	g := &kube.Generate{Version: "test", Anonymous: map[string]spec.Volume{}, Contents: map[string]map[string][]byte{}}
 	for i := range p.Pods {
 		pod := &p.Pods[i]
 		for _, v := range pod.Volumes {
+			g.Contents[v.Name] = map[string][]byte{}
+			for _, f := range v.Files {
+				g.Contents[v.Name][f.Path] = f.Data
+			}
+			g.Anonymous[v.Name] = spec.Volume{Files: v.Record()}
 			if v.Memory {
 				g.Anonymous[v.Name] = spec.Volume{Options: map[string]string{"type": "tmpfs", "o": "mode=777,size=1048576"}}
 			}
@@ -126,6 +148,7 @@ func TestRoundTrip(t *testing.T) {
 		a, b := first.Pods[0].Containers[i].Spec, second.Pods[0].Containers[i].Spec
 		same(t, a.Name, canonical(a, first.Pods[0].Volumes), canonical(b, second.Pods[0].Volumes))
 	}
+	same(t, "files", filled(first.Pods[0].Volumes), filled(second.Pods[0].Volumes))
 	same(t, "infra", first.Pods[0].Infra, second.Pods[0].Infra)
 	same(t, "pod", first.Pods[0].Spec, second.Pods[0].Spec)
 	if t.Failed() {
@@ -133,14 +156,27 @@ func TestRoundTrip(t *testing.T) {
 	}
 }
 
+// filled are the volumes with files, by name.
+func filled(volumes []kube.PodVolume) map[string]kube.PodVolume {
+	out := map[string]kube.PodVolume{}
+	for _, v := range volumes {
+		if len(v.Files)+len(v.Secrets) > 0 {
+			out[v.Name] = v
+		}
+	}
+	return out
+}
+
 // canonical replaces the names of the pod's volumes by their places.
 func canonical(c spec.Container, volumes []kube.PodVolume) spec.Container {
 	for i := range c.Mounts.List {
-		for n, v := range volumes {
+		for _, v := range volumes {
 			if m := &c.Mounts.List[i]; m.Anonymous && m.Source == v.Name {
-				m.Source = strings.Repeat("*", n+1)
-				if v.Memory {
+				switch {
+				case v.Memory:
 					m.Source = "memory"
+				case len(v.Files)+len(v.Secrets) == 0:
+					m.Source = "empty"
 				}
 			}
 		}

@@ -2,6 +2,7 @@ package translate
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -24,6 +25,9 @@ func TestHostileYAML(t *testing.T) {
 		"aliases":   bomb + "kind: Pod\n",
 		"replicas":  "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: a}\nspec: {replicas: 2000000000, template: {spec: {containers: [{name: c, image: i}]}}}\n",
 		"lists":     strings.Repeat("kind: List\nitems:\n- ", 1) + strings.Repeat("{kind: List, items: [", 100) + strings.Repeat("]}", 100),
+		"self":      "kind: Pod\na: &a [*a]\n",
+		"depth":     "kind: Pod\napiVersion: v1\nx: " + strings.Repeat("[", 200000),
+		"blocks":    strings.Repeat("- ", 100000),
 		"documents": strings.Repeat("---\n"+pod, 300),
 	} {
 		start := time.Now()
@@ -32,5 +36,11 @@ func TestHostileYAML(t *testing.T) {
 			t.Errorf("%s took %s", name, took)
 		}
 		t.Logf("%s: %v", name, err)
+		if err != nil && (len(err.Error()) > 300 || strings.Contains(err.Error(), "\n")) {
+			t.Errorf("%s: that is no error of one clear line: %v", name, err)
+		}
+		if unfolds := []string{"aliases", "self", "depth", "blocks", "lists", "replicas"}; err == nil && slices.Contains(unfolds, name) {
+			t.Errorf("%s is no error", name)
+		}
 	}
 }

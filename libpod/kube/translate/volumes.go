@@ -257,7 +257,7 @@ func (p *pod) projectSecret(v *kube.PodVolume, s *core.SecretProjection, mode ui
 		}
 		return fmt.Errorf("there is no Secret %q", s.Name)
 	}
-	part := kube.SecretPart{Secret: s.Name, Optional: isTrue(s.Optional)}
+	part := spec.VolumeSecret{Secret: s.Name, Optional: isTrue(s.Optional)}
 	for _, item := range s.Items {
 		if !slices.Contains(keys, item.Key) {
 			if part.Optional {
@@ -269,14 +269,14 @@ func (p *pod) projectSecret(v *kube.PodVolume, s *core.SecretProjection, mode ui
 		if err != nil {
 			return err
 		}
-		part.Items = append(part.Items, kube.Item{Key: item.Key, Path: path.Clean(item.Path), Mode: own})
+		part.Items = append(part.Items, spec.VolumeItem{Key: item.Key, Path: path.Clean(item.Path), Mode: own})
 	}
 	if len(s.Items) == 0 {
 		for _, key := range keys {
 			if err := inVolume(key); err != nil {
 				return err
 			}
-			part.Items = append(part.Items, kube.Item{Key: key, Path: key, Mode: mode})
+			part.Items = append(part.Items, spec.VolumeItem{Key: key, Path: key, Mode: mode})
 		}
 	}
 	v.Secrets = append(v.Secrets, part)
