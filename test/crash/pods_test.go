@@ -98,7 +98,7 @@ func TestMemberRunsAgainWithoutSandbox(t *testing.T) {
 	s := newSite(t, "pod-again")
 	s.runVictim("--pod", "new:p", "--restart", "always")
 	namespaces := func() string {
-		return s.must("exec", "victim", "readlink", "/proc/1/ns/net", "/proc/1/ns/ipc", "/proc/1/ns/uts")
+		return s.must("exec", "victim", "sh", "-c", "cd /proc/1/ns; for i in net ipc uts; do readlink $i; done")
 	}
 	first := namespaces()
 	s.kill(s.pid(s.infra(), "State.Pid"))
