@@ -32,7 +32,9 @@ func (c *Container) takeDown(ctx context.Context) error {
 	case err != nil:
 		return err
 	case st.Stale:
-		return c.clean(ctx, st)
+		if err := c.clean(ctx, st); err != nil {
+			return err
+		}
 	case st.Live():
 		return fmt.Errorf("cannot clean up container %s: it is %s", c.Name, st.Status)
 	}

@@ -26,7 +26,8 @@ type Container struct {
 	net  *network     // set when create has begun it for the start that follows
 	lock *store.Lock  // ours since creation, for the start that follows; see Lock
 
-	mountsVolumes bool // set by a start whose volumes had to be mounted
+	mountedVolumes []string // set by a start: those of its volumes that are mounts
+	endsOthers     bool     // set by a start: its end entails more than its removal
 }
 
 // States of a container, as users read them.
@@ -145,7 +146,10 @@ func (rt *Runtime) Containers(ctx context.Context) ([]*Container, error) {
 		}
 		all = append(all, c)
 	}
-	return all, rt.sweepUnknown(ctx, known)
+	if err := rt.sweepUnknown(ctx, known); err != nil {
+		return nil, err
+	}
+	return all, rt.settleEnds(ctx)
 }
 
 // sweepUnknown finishes off the directories that no row tells of: a create

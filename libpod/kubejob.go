@@ -62,9 +62,9 @@ func (j *JobProgress) add(p *Pod, st *PodState) {
 }
 
 // advanceJob starts the next pods of a Job, as many as its parallelism has
-// room for.
-func (rt *Runtime) advanceJob(ctx context.Context, o *spec.KubeOrigin) error {
-	lock, err := rt.lockJob(ctx, o)
+// room for. The wait for who does the same ends with patience.
+func (rt *Runtime) advanceJob(ctx, patience context.Context, o *spec.KubeOrigin) error {
+	lock, err := rt.lockJob(patience, o)
 	if err != nil {
 		return err
 	}

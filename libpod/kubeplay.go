@@ -305,7 +305,7 @@ func (p *play) startPods(ctx context.Context) error {
 		}
 		if key := o.Namespace + "/" + o.Name; !jobs[key] {
 			jobs[key] = true
-			starts = append(starts, func() error { return p.rt.advanceJob(ctx, o) })
+			starts = append(starts, func() error { return p.rt.advanceJob(ctx, ctx, o) })
 		}
 	}
 	return atOnce(starts)

@@ -68,7 +68,7 @@ func (c *Container) launch(ctx context.Context, opts StartOptions) (conn *client
 		// A monitor that died may have left a process: what the directory knows
 		// is needed by whoever adopts it, which is the next command.
 	}()
-	if err := c.useVolumes(ctx); err != nil {
+	if err := errors.Join(c.useVolumes(ctx), c.promiseEnd(ctx)); err != nil {
 		return nil, fmt.Errorf("cannot start container %s: %w", c.Name, err)
 	}
 	parent, hold, err := c.podGroup(ctx)
@@ -285,10 +285,7 @@ func (l *launcher) monitorConfig(ctx context.Context, cfg *rspec.Spec) *monitor.
 	}
 	c.useHealth(m, l.image)
 	m.Cgroup = c.ownsCgroup() && l.oci.CanFreeze()
-	switch {
-	case rt.stopsWhenIdle(ctx, c.Container):
-		m.AtEnd = rt.selfArgv("pod", "stop", "--when-idle", c.Pod)
-	case c.mountsVolumes && !c.Container.Remove: // removal unmounts them anyway
+	if c.endsOthers {
 		m.AtEnd = rt.selfArgv("container", "cleanup", c.ID)
 	}
 	if l.oci.Name == "crun" && hasPIDNamespace(cfg) && (cfg.Hooks == nil || len(cfg.Hooks.Poststop) == 0) {

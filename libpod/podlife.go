@@ -151,33 +151,32 @@ func (p *Pod) stop(ctx context.Context, timeout *uint) error {
 	return nil
 }
 
-// StopIfIdle is the exit policy "stop": the pod is stopped once none of its
-// containers runs, or will run again. Monitors call for it. A Job's next pod
-// has its turn then.
-func (p *Pod) StopIfIdle(ctx context.Context) error {
-	stopped, err := p.stopIfIdle(ctx)
-	if err != nil || !stopped || p.Kube == nil || p.Kube.Job == nil {
-		return err
-	}
-	return p.rt.advanceJob(ctx, p.Kube)
-}
-
-// stopIfIdle tells whether it was this that has stopped the pod.
-func (p *Pod) stopIfIdle(ctx context.Context) (stopped bool, err error) {
-	lock, err := p.Lock(ctx)
+// stopIfIdle is the exit policy "stop": the pod is stopped once none of its
+// containers runs, will run again or is being started. idle tells that this is
+// so, and stopped that the pod was stopped here. The wait for the pod's lock
+// ends with patience.
+func (p *Pod) stopIfIdle(ctx, patience context.Context) (idle, stopped bool, err error) {
+	lock, err := p.Lock(patience)
 	if err != nil {
-		return false, ignoreGonePod(err)
+		return false, false, ignoreGonePod(err)
 	}
 	defer lock.Release()
 	all, err := p.Members(ctx)
 	if err != nil {
-		return false, err
+		return false, false, err
 	}
-	members := slices.DeleteFunc(slices.Clone(all), func(c *Container) bool { return c.Infra })
-	if anyLive(members) || !anyLive(all) {
-		return false, nil
+	for _, c := range all {
+		if c.Infra {
+			continue
+		}
+		if busy, err := c.busy(); busy || err != nil {
+			return false, false, err
+		}
 	}
-	return true, p.stop(ctx, nil)
+	if !anyLive(all) {
+		return true, false, nil
+	}
+	return true, true, p.stop(ctx, nil)
 }
 
 // Restart stops the pod and starts it again.

@@ -53,15 +53,15 @@ func (c *Container) Remove(ctx context.Context, opts RemoveOptions) error {
 	if err := c.endForRemoval(ctx, opts); err != nil {
 		return err
 	}
+	if err := c.releaseVolumes(ctx); err != nil {
+		return err
+	}
 	volumes := c.anonymousVolumes(opts.Volumes || c.Container.Remove)
 	if err := c.erase(ctx); err != nil {
 		return err
 	}
 	c.rt.event(c, "remove", nil)
-	if err := c.rt.removeAnonymous(ctx, volumes); err != nil {
-		return err
-	}
-	return c.releaseVolumes(ctx)
+	return c.rt.removeAnonymous(ctx, volumes)
 }
 
 // endForRemoval stops what runs, or refuses to.

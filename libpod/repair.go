@@ -59,7 +59,7 @@ func (c *Container) repair(ctx context.Context, _ *State) (*State, error) {
 // A container that another command works on is left to that.
 func (c *Container) Repair(ctx context.Context) (*State, error) {
 	st, err := c.State()
-	if err != nil || !st.Orphan && !st.Stale {
+	if err != nil || !st.Orphan && !st.Stale && !c.outlivesEnd(st) && !c.leftRun(st) {
 		return st, err
 	}
 	short, cancel := context.WithTimeout(ctx, 50*time.Millisecond)
@@ -75,30 +75,62 @@ func (c *Container) Repair(ctx context.Context) (*State, error) {
 	if st, err = c.State(); err != nil {
 		return nil, err
 	}
-	switch {
-	case st.Orphan:
+	if st.Orphan {
 		return c.repair(ctx, st)
-	case st.Stale:
+	}
+	if st.Stale || c.leftRun(st) {
 		if err := c.clean(ctx, st); err != nil {
 			return nil, err
 		}
-		if c.Container.Remove {
-			lock.Release()
-			return nil, c.removeEnded(ctx, st)
+		if st, err = c.State(); err != nil {
+			return nil, err
 		}
-		return c.State()
+	}
+	if c.outlivesEnd(st) {
+		c.lock = lock // nobody starts it before it is gone
+		defer func() { c.lock = nil }()
+		return c.removeEnded(ctx, st)
 	}
 	return st, nil
 }
 
-// removeEnded does what the monitor of a --rm container could not do any more.
-func (c *Container) removeEnded(ctx context.Context, st *State) error {
-	c.rt.event(c, "died", map[string]string{"containerExitCode": strconv.Itoa(st.ExitCode)}) // for those who wait
-	err := c.Remove(ctx, RemoveOptions{Volumes: true})
-	if err == nil {
-		err = &NoContainerError{c.Name}
+// leftRun tells that the monitor wrote the end down and was killed before it
+// had cleaned up: its run directory goes last.
+func (c *Container) leftRun(st *State) bool {
+	if st.Record.State != monitor.StateExited || st.Busy {
+		return false
 	}
-	return err
+	_, err := os.Lstat(c.RunDir())
+	return err == nil
+}
+
+// outlivesEnd tells of a --rm container that ended and was not removed: who
+// was to do that was killed, or is about to do it. One that never ran stays
+// until somebody removes it, and so does one that is to be run again.
+func (c *Container) outlivesEnd(st *State) bool {
+	return c.Container.Remove && st.Record.State == monitor.StateExited && !st.Busy && st.Started != 0 && !st.ToRestart()
+}
+
+// removeEnded does what the monitor of a --rm container could not do any more,
+// unless another container depends on it.
+func (c *Container) removeEnded(ctx context.Context, st *State) (*State, error) {
+	deps, err := c.rt.db.Dependents(ctx, c.ID)
+	if err != nil || len(deps) > 0 {
+		return st, err
+	}
+	if !c.deathTold(ctx, st) {
+		c.rt.event(c, "died", map[string]string{"containerExitCode": strconv.Itoa(st.ExitCode)}) // for those who wait
+	}
+	if err := c.Remove(ctx, RemoveOptions{Volumes: true}); err != nil {
+		return nil, err
+	}
+	return nil, &NoContainerError{c.Name}
+}
+
+// deathTold tells whether there is an event of the end of the last run.
+func (c *Container) deathTold(ctx context.Context, st *State) bool {
+	e, err := c.rt.lastEvent(ctx, c.ID, "died")
+	return err == nil && e != nil && !e.Time.Before(st.StartedAt())
 }
 
 // forgetRun makes the OCI runtime forget a container that has no monitor, and

@@ -31,10 +31,7 @@ func (c *Container) Stop(ctx context.Context, timeout *uint) error {
 	if err != nil {
 		return err
 	}
-	if st.Stale {
-		return c.clean(ctx, st)
-	}
-	if !st.Live() {
+	if !st.Live() && !st.Stale {
 		return nil
 	}
 	if err := c.end(ctx, st, timeout); err != nil {

@@ -25,7 +25,7 @@ import (
 // the mount namespace that all of carob's commands share, so that containers
 // which run at the same time see one file system. They are mounted as long as
 // a container that uses them runs, or somebody has asked for it with
-// MountVolume; the last user's monitor has them unmounted (Config.AtEnd).
+// MountVolume; the end of the last user unmounts them (ends.go).
 // Nobody counts: who uses a volume stands in the database, and
 // whether those run, the kernel tells.
 
@@ -144,28 +144,33 @@ func (c *Container) busy() (bool, error) {
 		return held, err
 	}
 	st, err := c.State()
-	return err == nil && st.Live(), err
+	return err == nil && (st.Live() || st.Orphan), ignoreGone(err)
 }
 
 // releaseVolumes is called when a container has ended.
 func (c *Container) releaseVolumes(ctx context.Context) error {
 	for _, name := range c.namedVolumes() {
-		v, err := c.rt.db.Volume(ctx, name)
-		if errors.Is(err, store.ErrNotFound) || err == nil && !mounted(v) {
-			continue
-		}
-		if err != nil {
-			return err
-		}
-		full, err := c.rt.Volume(ctx, name)
-		if err == nil {
-			err = c.rt.releaseVolume(ctx, full)
-		}
-		if err != nil {
+		if err := c.rt.releaseNamed(ctx, name); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// releaseNamed is releaseVolume for a volume that may be gone.
+func (rt *Runtime) releaseNamed(ctx context.Context, name string) error {
+	v, err := rt.db.Volume(ctx, name)
+	if errors.Is(err, store.ErrNotFound) || err == nil && !mounted(v) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	full, err := rt.Volume(ctx, name)
+	if err != nil {
+		return err
+	}
+	return rt.releaseVolume(ctx, full)
 }
 
 // namedVolumes are those that may have to be mounted. An anonymous volume that
@@ -189,7 +194,7 @@ func (c *Container) useVolumes(ctx context.Context) error {
 	for _, name := range c.namedVolumes() {
 		v, err := c.rt.db.Volume(ctx, name)
 		if err == nil && mounted(v) {
-			c.mountsVolumes = true
+			c.mountedVolumes = append(c.mountedVolumes, name)
 			err = c.useVolume(ctx, name)
 		}
 		if err != nil {

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 
 	"github.com/spf13/cobra"
 )
@@ -38,10 +39,14 @@ func runCleanup(ctx context.Context, a *app, o *cleanupOptions, args []string) e
 	if o.all {
 		list = created(list)
 	}
-	return a.each(list, err, func(c chosen) error {
+	err = a.each(list, err, func(c chosen) error {
 		if err := c.Cleanup(ctx, o.rm || o.rmi); err != nil || !o.rmi {
 			return err
 		}
 		return a.removeImage(c.ImageID)
 	})
+	for _, id := range args { // a monitor's: the container may be gone
+		err = errors.Join(err, rt.SettleEnd(ctx, id))
+	}
+	return err
 }

@@ -19,17 +19,9 @@ func newPodStart(a *app) *cobra.Command {
 
 func newPodStop(a *app) *cobra.Command {
 	var wait int
-	var whenIdle bool
 	cmd := podVerb(a, "stop [options] POD [POD...]", "Stop pods: all their containers, the infra container last", &podSelection{},
-		func(ctx context.Context, p *libpod.Pod) error {
-			if whenIdle {
-				return p.StopIfIdle(ctx)
-			}
-			return p.Stop(ctx, seconds(wait))
-		}, "ignore", "pod-id-file")
+		func(ctx context.Context, p *libpod.Pod) error { return p.Stop(ctx, seconds(wait)) }, "ignore", "pod-id-file")
 	addTimeFlag(cmd, &wait)
-	cmd.Flags().BoolVar(&whenIdle, "when-idle", false, "only pods none of whose containers runs; monitors use it for the exit policy stop")
-	_ = cmd.Flags().MarkHidden("when-idle")
 	return cmd
 }
 

@@ -50,6 +50,9 @@ type Record struct {
 	Health string `json:"health,omitempty"`
 }
 
+// ToRestart tells that a check has ended the run for another one to follow.
+func (r *Record) ToRestart() bool { return r.Sequel == sequelRestart && !r.StoppedByUser }
+
 // The file is two slots of slotSize bytes, allocated when the container is
 // made, so that writing down an exit code needs no free disk. A slot holds
 // length (uint32), CRC-32 (uint32) and JSON; the valid slot with the higher

@@ -42,6 +42,7 @@ func (d Dirs) Containers() string            { return filepath.Join(d.State, "co
 func (d Dirs) Container(id string) string    { return filepath.Join(d.State, "containers", id) }
 func (d Dirs) Volume(name string) string     { return filepath.Join(d.Volumes(), name) }
 func (d Dirs) Secret(id string) string       { return filepath.Join(d.State, "secrets", id) }
+func (d Dirs) Ending(id string) string       { return filepath.Join(d.State, "ends", id) }
 func (d Dirs) PodLock(id string) string      { return filepath.Join(d.State, "pods", id) }
 func (d Dirs) KubeJournal(id string) string  { return filepath.Join(d.State, "kube", id) }
 func (d Dirs) PodGroup(id string) string     { return d.PodLock(id) + PodGroupSuffix }
