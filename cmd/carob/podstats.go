@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -14,8 +13,7 @@ import (
 
 type podStatsOptions struct {
 	podSelection
-	format            string
-	noReset, noStream bool
+	watching
 }
 
 func newPodStats(a *app) *cobra.Command {
@@ -27,10 +25,8 @@ func newPodStats(a *app) *cobra.Command {
 		ValidArgsFunction: a.completePods,
 	}
 	f := cmd.Flags()
-	o.addFlags(f)
-	f.StringVar(&o.format, "format", "", "json or a Go template")
-	f.BoolVar(&o.noReset, "no-reset", false, "do not clear the screen between two looks")
-	f.BoolVar(&o.noStream, "no-stream", false, "look once and end")
+	o.podSelection.addFlags(f)
+	o.watching.addFlags(f)
 	return cmd
 }
 
@@ -44,28 +40,11 @@ func runPodStats(ctx context.Context, a *app, o *podStatsOptions, args []string)
 	}
 	o.all = len(args) == 0 && !o.latest
 	before := map[string]*libpod.Usage{}
-	for {
-		rows, err := o.rows(ctx, rt, args, before)
-		if err != nil {
-			return err
-		}
-		if !o.noReset && !o.noStream {
-			fmt.Fprint(a.out, "\x1b[2J\x1b[H") // clear, and to the upper left corner
-		}
-		if err := report.Write(a.out, rows, o.report()); err != nil || o.noStream {
-			return err
-		}
-		select {
-		case <-ctx.Done():
-			return nil
-		case <-time.After(5 * time.Second):
-		}
-	}
+	return o.watch(ctx, a, 5*time.Second, podStatsReport(), func() (any, error) { return o.rows(ctx, rt, args, before) })
 }
 
-func (o *podStatsOptions) report() report.Options {
+func podStatsReport() report.Options {
 	return report.Options{
-		Format:  o.format,
 		Default: "{{.Pod}}\t{{.CID}}\t{{.Name}}\t{{.CPU}}\t{{.MemUsage}}\t{{.Mem}}\t{{.NetIO}}\t{{.BlockIO}}\t{{.PIDS}}",
 		Headers: map[string]string{
 			"Pod": "POD", "CID": "CID", "CPU": "CPU %", "MemUsage": "MEM USAGE / LIMIT", "Mem": "MEM %", "NetIO": "NET IO",

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"github.com/carob-containers/carob/libpod"
 	"github.com/carob-containers/carob/pkg/report"
@@ -14,9 +15,43 @@ import (
 
 type statsOptions struct {
 	selection
-	format                     string
-	noReset, noStream, noTrunc bool
-	interval                   int
+	watching
+	noTrunc  bool
+	interval int
+}
+
+// watching looks at something again and again, for stats and pod stats.
+type watching struct {
+	format            string
+	noReset, noStream bool
+}
+
+func (w *watching) addFlags(f *pflag.FlagSet) {
+	f.StringVar(&w.format, "format", "", "json or a Go template")
+	f.BoolVar(&w.noReset, "no-reset", false, "do not clear the screen between two looks")
+	f.BoolVar(&w.noStream, "no-stream", false, "look once and end")
+}
+
+// watch prints what look sees, every so often until ctx ends.
+func (w *watching) watch(ctx context.Context, a *app, every time.Duration, o report.Options, look func() (rows any, err error)) error {
+	o.Format = w.format
+	for {
+		rows, err := look()
+		if err != nil {
+			return err
+		}
+		if !w.noReset && !w.noStream {
+			fmt.Fprint(a.out, "\x1b[2J\x1b[H") // clear, and to the upper left corner
+		}
+		if err := report.Write(a.out, rows, o); err != nil || w.noStream {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-time.After(every):
+		}
+	}
 }
 
 func newStats(a *app) *cobra.Command {
@@ -29,11 +64,9 @@ func newStats(a *app) *cobra.Command {
 		ValidArgsFunction: a.completeContainers,
 	}
 	f := cmd.Flags()
-	o.addFlags(f, "all", "latest")
-	f.StringVar(&o.format, "format", "", "json or a Go template")
+	o.selection.addFlags(f, "all", "latest")
+	o.watching.addFlags(f)
 	f.IntVarP(&o.interval, "interval", "i", 5, "seconds between two looks")
-	f.BoolVar(&o.noReset, "no-reset", false, "do not clear the screen between two looks")
-	f.BoolVar(&o.noStream, "no-stream", false, "look once and end")
 	f.BoolVar(&o.noTrunc, "no-trunc", false, "print IDs whole")
 	return cmd
 }
@@ -50,28 +83,11 @@ func runStats(ctx context.Context, a *app, o *statsOptions, args []string) error
 		return err
 	}
 	before := map[string]*libpod.Usage{}
-	for {
-		rows, err := o.rows(ctx, rt, args, before)
-		if err != nil {
-			return err
-		}
-		if !o.noReset && !o.noStream {
-			fmt.Fprint(a.out, "\x1b[2J\x1b[H") // clear, and to the upper left corner
-		}
-		if err := report.Write(a.out, rows, o.report()); err != nil || o.noStream {
-			return err
-		}
-		select {
-		case <-ctx.Done():
-			return nil
-		case <-time.After(time.Duration(o.interval) * time.Second):
-		}
-	}
+	return o.watch(ctx, a, time.Duration(o.interval)*time.Second, statsReport(), func() (any, error) { return o.rows(ctx, rt, args, before) })
 }
 
-func (o *statsOptions) report() report.Options {
+func statsReport() report.Options {
 	return report.Options{
-		Format:  o.format,
 		Default: "{{.ID}}\t{{.Name}}\t{{.CPUPerc}}\t{{.MemUsage}}\t{{.MemPerc}}\t{{.NetIO}}\t{{.BlockIO}}\t{{.PIDS}}\t{{.UpTime}}\t{{.AVGCPU}}",
 		Headers: map[string]string{
 			"CPUPerc": "CPU %", "MemUsage": "MEM USAGE / LIMIT", "MemPerc": "MEM %", "NetIO": "NET IO", "BlockIO": "BLOCK IO",
