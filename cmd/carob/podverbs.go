@@ -18,17 +18,17 @@ func newPodStart(a *app) *cobra.Command {
 }
 
 func newPodStop(a *app) *cobra.Command {
-	var wait int
+	var wait *uint
 	cmd := podVerb(a, "stop [options] POD [POD...]", "Stop pods: all their containers, the infra container last", &podSelection{},
-		func(ctx context.Context, p *libpod.Pod) error { return p.Stop(ctx, seconds(wait)) }, "ignore", "pod-id-file")
+		func(ctx context.Context, p *libpod.Pod) error { return p.Stop(ctx, wait) }, "ignore", "pod-id-file")
 	addTimeFlag(cmd, &wait)
 	return cmd
 }
 
 func newPodRestart(a *app) *cobra.Command {
-	var wait int
+	var wait *uint
 	cmd := podVerb(a, "restart [options] POD [POD...]", "Stop pods and start them again", &podSelection{},
-		func(ctx context.Context, p *libpod.Pod) error { return p.Restart(ctx, seconds(wait)) })
+		func(ctx context.Context, p *libpod.Pod) error { return p.Restart(ctx, wait) })
 	addTimeFlag(cmd, &wait)
 	return cmd
 }
@@ -60,10 +60,10 @@ func newPodUnpause(a *app) *cobra.Command {
 func newPodRm(a *app) *cobra.Command {
 	s := &podSelection{}
 	var force bool
-	var wait int
+	var wait *uint
 	cmd := podVerb(a, "rm [options] POD [POD...]", "Remove pods with their containers", s,
 		func(ctx context.Context, p *libpod.Pod) error {
-			err := p.Remove(ctx, libpod.RemoveOptions{Force: force, Volumes: true, Timeout: seconds(wait)})
+			err := p.Remove(ctx, libpod.RemoveOptions{Force: force, Volumes: true, Timeout: wait})
 			var gone *libpod.NoPodError
 			if errors.As(err, &gone) && (force || s.ignore || s.all) {
 				return nil

@@ -15,7 +15,7 @@ import (
 type rmOptions struct {
 	selection
 	force, volumes, depend bool
-	time                   int
+	time                   *uint
 }
 
 func newRm(a *app) *cobra.Command {
@@ -51,7 +51,7 @@ func runRm(ctx context.Context, a *app, o *rmOptions, args []string) error {
 	}
 	err = a.each(list, err, func(c chosen) error {
 		// With --all the others are to go as well, whichever is first.
-		opts := libpod.RemoveOptions{Force: o.force, Volumes: o.volumes, Depend: o.depend || o.all, Timeout: seconds(o.time)}
+		opts := libpod.RemoveOptions{Force: o.force, Volumes: o.volumes, Depend: o.depend || o.all, Timeout: o.time}
 		err := c.Remove(ctx, opts)
 		var gone *libpod.NoContainerError
 		if errors.As(err, &gone) && (o.ignore || o.all) {

@@ -2,13 +2,14 @@ package main
 
 import (
 	"context"
+	"strconv"
 
 	"github.com/spf13/cobra"
 )
 
 type stopOptions struct {
 	selection
-	time int
+	time *uint
 }
 
 func newStop(a *app) *cobra.Command {
@@ -27,18 +28,16 @@ func newStop(a *app) *cobra.Command {
 }
 
 // addTimeFlag adds --time with docker's name for it, --timeout, hidden.
-func addTimeFlag(cmd *cobra.Command, seconds *int) {
-	cmd.Flags().IntVarP(seconds, "time", "t", -1, "seconds to wait before SIGKILL; -1: the container's own stop timeout")
-	cmd.Flags().IntVar(seconds, "timeout", -1, "the same as --time")
+// Without it *seconds stays nil: the container's own stop timeout.
+func addTimeFlag(cmd *cobra.Command, seconds **uint) {
+	cmd.Flags().VarP(maybe(seconds, "uint", parseSeconds), "time", "t", "seconds to wait before SIGKILL, instead of the container's own stop timeout")
+	cmd.Flags().Var(maybe(seconds, "uint", parseSeconds), "timeout", "the same as --time")
 	cmd.Flags().MarkHidden("timeout")
 }
 
-func seconds(n int) *uint {
-	if n < 0 {
-		return nil
-	}
-	u := uint(n)
-	return &u
+func parseSeconds(s string) (uint, error) {
+	n, err := strconv.ParseUint(s, 10, 31) // the monitor is told in an int32
+	return uint(n), err
 }
 
 func runStop(ctx context.Context, a *app, o *stopOptions, args []string) error {
@@ -47,5 +46,5 @@ func runStop(ctx context.Context, a *app, o *stopOptions, args []string) error {
 		return err
 	}
 	list, err := o.find(ctx, rt, args)
-	return a.each(list, err, func(c chosen) error { return c.Stop(ctx, seconds(o.time)) })
+	return a.each(list, err, func(c chosen) error { return c.Stop(ctx, o.time) })
 }

@@ -10,7 +10,7 @@ import (
 
 // newRestart, newPause, newUnpause and newInit are alike: a selection and a verb.
 func newRestart(a *app) *cobra.Command {
-	var wait int
+	var wait *uint
 	var onlyRunning bool
 	cmd := verb(a, "restart [options] CONTAINER [CONTAINER...]", "Stop containers and start them again",
 		[]string{"all", "latest", "cidfile", "filter"},
@@ -20,7 +20,7 @@ func newRestart(a *app) *cobra.Command {
 			}
 			return list
 		},
-		func(ctx context.Context, c chosen) error { return c.Restart(ctx, seconds(wait)) })
+		func(ctx context.Context, c chosen) error { return c.Restart(ctx, wait) })
 	addTimeFlag(cmd, &wait)
 	cmd.Flags().BoolVar(&onlyRunning, "running", false, "only those that run")
 	return cmd

@@ -12,7 +12,7 @@ import (
 
 type volumeRmOptions struct {
 	all, force bool
-	time       int
+	time       *uint
 }
 
 func newVolumeRm(a *app) *cobra.Command {
@@ -38,7 +38,7 @@ func newVolumeRm(a *app) *cobra.Command {
 }
 
 func runVolumeRm(ctx context.Context, a *app, o *volumeRmOptions, args []string) error {
-	if o.time >= 0 && !o.force {
+	if o.time != nil && !o.force {
 		return errors.New("--force option must be specified to use the --time option")
 	}
 	rt, err := a.open(ctx)
@@ -56,7 +56,7 @@ func runVolumeRm(ctx context.Context, a *app, o *volumeRmOptions, args []string)
 	}
 	var failed []error
 	for _, name := range args {
-		err := rt.RemoveVolume(ctx, name, o.force, seconds(o.time))
+		err := rt.RemoveVolume(ctx, name, o.force, o.time)
 		var none *libpod.NoVolumeError
 		switch {
 		case err == nil:
