@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"os"
 	"path"
 	"strings"
 	"syscall"
@@ -59,25 +60,19 @@ func copyBetween(src, dst *filetree.Tree, from, to Place, o CopyOptions) error {
 	if err != nil {
 		return err
 	}
-	if src == dst {
-		if err := refuseOntoItself(src, from, to, path.Join(dir, as)); err != nil {
-			return err
-		}
+	// A copy that lies in what is copied would never end, and a file copied to
+	// itself would be emptied.
+	itself, err := dst.Inside(path.Join(dir, as), src, from.Path)
+	if itself {
+		err = fmt.Errorf("cannot copy %s to %s: that is the source itself or lies in it", from, to)
+	}
+	if err != nil {
+		return err
 	}
 	r, w := io.Pipe()
 	go func() { w.CloseWithError(from.pack(src, w, as, true)) }()
 	err = to.unpack(r, dst, dir, o)
 	r.CloseWithError(err)
-	return err
-}
-
-// refuseOntoItself: a copy that lies in what is copied would never end, and a
-// file copied to itself would be emptied.
-func refuseOntoItself(t *filetree.Tree, from, to Place, target string) error {
-	source, err := t.Resolve(from.Path)
-	if err == nil && under(target, source) {
-		err = fmt.Errorf("cannot copy %s to %s: that is the source itself or lies in it", from, to)
-	}
 	return err
 }
 
@@ -157,6 +152,9 @@ func base(p string) string { return path.Base(path.Clean("/" + p)) }
 // target decides in which directory, and under which name, something goes to
 // p. No name: the content of the source goes into the directory.
 func (p Place) target(t *filetree.Tree, source string, isDir, overwrite bool) (dir, as string, err error) {
+	if err := p.refuseSpecial(t); err != nil {
+		return "", "", err
+	}
 	name, err := t.Resolve(p.Path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return "", "", p.missing()
@@ -189,6 +187,27 @@ func (p Place) target(t *filetree.Tree, source string, isDir, overwrite bool) (d
 		return "", "", err
 	}
 	return above.Path, base(name), nil
+}
+
+// refuseSpecial refuses what cannot hold files and must not be replaced by one:
+// pipes, devices, sockets. Where /dev/stdout of the host leads, only the host
+// can tell.
+func (p Place) refuseSpecial(t *filetree.Tree) error {
+	mode, err := t.Stat(p.Path)
+	if p.Container == nil {
+		var st fs.FileInfo
+		if st, err = os.Stat(p.Path); err == nil {
+			mode = st.Mode()
+		}
+	}
+	if err != nil || mode.IsDir() || mode.IsRegular() {
+		return nil // what is not there may be made
+	}
+	err = fmt.Errorf("cannot copy to %s: it must be a directory or a regular file", p)
+	if p.Container == nil {
+		return withHint(err, "- as the destination writes a tar to standard output")
+	}
+	return err
 }
 
 func (p Place) pack(t *filetree.Tree, w io.Writer, as string, precise bool) error {

@@ -101,5 +101,52 @@ func readlinkAt(dir *os.File, base string) (string, error) {
 	return string(buf[:n]), nil
 }
 
+// Inside tells whether what name is to become is source, a path of tree from,
+// or lies in it. The kernel tells by inode: links, and directories that are
+// mounted at several places, lead to the same one. name need not exist, the
+// directory it is in must.
+func (t *Tree) Inside(name string, from *Tree, source string) (bool, error) {
+	src, err := from.open(source, unix.O_PATH)
+	if err != nil {
+		return false, err
+	}
+	defer src.Close()
+	at, err := t.open(name, unix.O_PATH|unix.O_NOFOLLOW)
+	if errors.Is(err, fs.ErrNotExist) {
+		at, err = t.open(path.Dir(path.Clean("/"+name)), unix.O_PATH)
+	}
+	if err != nil {
+		return false, err
+	}
+	defer func() { at.Close() }()
+	for {
+		if same, err := sameFile(at, src); same || err != nil {
+			return same, err
+		}
+		above, err := openAt(at, "..", name, unix.O_PATH, 0)
+		if errors.Is(err, unix.ENOTDIR) {
+			above, err = t.open(path.Dir(path.Clean("/"+name)), unix.O_PATH)
+		}
+		if err != nil {
+			return false, err
+		}
+		top, err := sameFile(at, above) // the host's root; that of a container's tree has the host's above it
+		at.Close()
+		at = above
+		if top || err != nil {
+			return false, err
+		}
+	}
+}
+
+func sameFile(a, b *os.File) (bool, error) {
+	one, err := a.Stat()
+	if err != nil {
+		return false, err
+	}
+	other, err := b.Stat()
+	return err == nil && os.SameFile(one, other), err
+}
+
 // Handle opens name (O_PATH), following links inside the tree.
 func (t *Tree) Handle(name string) (*os.File, error) { return t.open(name, unix.O_PATH) }

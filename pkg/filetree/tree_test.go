@@ -164,3 +164,57 @@ func FuzzUnpack(f *testing.F) {
 		}
 	})
 }
+
+// TestCorner54Inside: links and second names lead to what is copied, too.
+func TestCorner54Inside(t *testing.T) {
+	host := t.TempDir()
+	for _, dir := range []string{"root/d/sub", "root/other", "out"} {
+		if err := os.MkdirAll(filepath.Join(host, dir), 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, link := range [][2]string{{"/d", "root/link"}, {"../d/sub", "root/other/up"}, {"/d/file", "root/other/file"}, {"/nosuch", "root/other/dangling"}} {
+		if err := os.Symlink(link[0], filepath.Join(host, link[1])); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, file := range []string{"root/d/file", "root/other/plain"} {
+		if err := os.WriteFile(filepath.Join(host, file), nil, 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.Link(filepath.Join(host, "root/d/file"), filepath.Join(host, "root/other/hard")); err != nil {
+		t.Fatal(err)
+	}
+	tree, all := open(t, filepath.Join(host, "root")), open(t, "/")
+	for _, c := range []struct {
+		name, source string
+		want         bool
+	}{
+		{"/d", "/d", true},
+		{"/d/x", "/d", true},
+		{"/link/x", "/d", true},
+		{"/d/sub/x", "/link", true},
+		{"/other/up/x", "/d", true},
+		{"/other/x", "/d", false},
+		{"/x", "/d", false},
+		{"/d/file", "/d/file", true},
+		{"/link/file", "/d/file", true},
+		{"/other/hard", "/d/file", true},
+		{"/other/plain", "/d/file", false},
+		{"/other/file", "/d/file", false}, // a link is replaced
+		{"/other/dangling", "/d", false},
+	} {
+		got, err := tree.Inside(c.name, tree, c.source)
+		if err != nil || got != c.want {
+			t.Errorf("%s in %s: %t, %v", c.name, c.source, got, err)
+		}
+		// The same seen from outside.
+		if got, err = all.Inside(filepath.Join(host, "root/d/sub/x"), tree, "/d"); err != nil || !got {
+			t.Errorf("seen from outside: %t, %v", got, err)
+		}
+	}
+	if _, err := tree.Inside("/nosuch/x", tree, "/d"); err == nil {
+		t.Error("a directory that is not there is no error")
+	}
+}
