@@ -197,7 +197,7 @@ func (l *launcher) prepare(ctx context.Context) error {
 	}
 	cfg, err := bundle.Generate(l.in)
 	if err != nil {
-		return refusedUser(err)
+		return refused(err)
 	}
 	if err := ocihooks.Apply(cfg, l.hookDirs(), l.hasBinds()); err != nil {
 		return err

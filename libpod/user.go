@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"syscall"
 
 	"github.com/carob-containers/carob/libpod/bundle"
 	"github.com/carob-containers/carob/libpod/monitor/client"
@@ -168,8 +169,11 @@ func (l *launcher) ensureWorkDir() error {
 	dir := bundle.WorkDir(l.c.Container, l.in.Image)
 	owner := l.c.outside(l.in.User.UID, l.in.User.GID)
 	err := rootfs.EnsureWorkDir(l.rootfs, dir, !given, owner, l.mountDestinations())
-	if errors.Is(err, rootfs.ErrNoWorkDir) {
+	switch {
+	case errors.Is(err, rootfs.ErrNoWorkDir):
 		return &client.Failed{Code: cannotRun, Text: err.Error() + " " + l.c.Name}
+	case errors.Is(err, syscall.ENOTDIR):
+		return &client.Failed{Code: cannotRun, Text: err.Error()}
 	}
 	return err
 }
@@ -191,11 +195,11 @@ func boundFile(root string, ids []rootfs.Identity, add func(string, rootfs.Ident
 	return add(root, ids[0])
 }
 
-// refusedUser gives the error of an id that is not mapped its exit code.
-func refusedUser(err error) error {
-	var unmapped *bundle.UnmappedError
+// refused gives what the kernel would refuse its exit code.
+func refused(err error) error {
+	var refusal *bundle.RefusedError
 	var hint interface{ Hint() string }
-	if !errors.As(err, &unmapped) || !errors.As(err, &hint) {
+	if !errors.As(err, &refusal) || !errors.As(err, &hint) {
 		return err
 	}
 	return withHint(&client.Failed{Code: cannotRun, Text: err.Error()}, hint.Hint())

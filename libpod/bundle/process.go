@@ -203,14 +203,15 @@ func (g *generator) unmapped(kind string, id uint32, flag string) error {
 	if g.Spec.Isolation.Mapping != nil {
 		hint = "widen the container's own mapping (--userns, --uidmap, --gidmap)"
 	}
-	return &UnmappedError{hinted(hint, "cannot use %s %d (%s): only %d %ss exist inside the container", kind, id, flag, count, kind)}
+	return &RefusedError{hinted(hint, "cannot use %s %d (%s): only %d %ss exist inside the container", kind, id, flag, count, kind)}
 }
 
-// UnmappedError says that a user or group does not exist in the container's
-// id mapping. It has a hint.
-type UnmappedError struct{ error }
+// RefusedError says what the kernel would refuse the container's process: a
+// user or group that does not exist in its id mapping, a limit that cannot be
+// raised. It has a hint.
+type RefusedError struct{ error }
 
-func (e *UnmappedError) Unwrap() error { return e.error }
+func (e *RefusedError) Unwrap() error { return e.error }
 
 func (g *generator) addPersonality() error {
 	switch p := strings.ToUpper(g.Spec.Process.Personality); p {

@@ -69,8 +69,8 @@ func (g *generator) clamp(l spec.Ulimit) (spec.Ulimit, error) {
 		return l, nil
 	}
 	if l.Name != "nofile" && l.Name != "nproc" {
-		return l, hinted("raise it for the account in /etc/security/limits.conf, or use --ulimit host",
-			"cannot raise --ulimit %s to %s: the account's hard limit is %s", l.Name, limitWord(l.Hard), limitWord(have.Hard))
+		return l, &RefusedError{hinted("raise it for the account in /etc/security/limits.conf, or use --ulimit host",
+			"cannot raise --ulimit %s to %s: the account's hard limit is %s", l.Name, limitWord(l.Hard), limitWord(have.Hard))}
 	}
 	l.Soft, l.Hard = min(l.Soft, have.Hard), have.Hard
 	return l, nil

@@ -11,8 +11,8 @@ import (
 
 // Exit codes for what is not the container's own doing, as podman-run(1) has them.
 const (
-	exitFailed   = 125 // carob or the runtime failed
-	exitNoExec   = 126 // the command cannot be run
+	exitFailed   = 125 // carob failed
+	exitNoExec   = 126 // the runtime refused to run the command as asked
 	exitNotFound = 127 // the command is not there
 	exitTimeout  = 255 // killed by Config.Timeout
 )
@@ -23,25 +23,24 @@ func (s *supervisor) runtimeFailure(code int) (int, string) {
 	name := filepath.Base(s.cfg.Runtime[0])
 	text := lastError(s.runtimeLog())
 	if text == "" {
-		return exitFailed, name + ": " + s.run.verb + " ended with exit code " + strconv.Itoa(code) + " and no word: OCI runtime error"
+		return exitNoExec, name + ": " + s.run.verb + " ended with exit code " + strconv.Itoa(code) + " and no word: OCI runtime error"
 	}
-	exit, class := classify(text)
+	exit, class := classify(text, exitNoExec)
 	return exit, name + ": " + text + ": " + class
 }
 
-// classify sorts the runtime's words, of which it has no code, by what they say.
-func classify(text string) (code int, class string) {
+// classify sorts the runtime's words, of which it has no code, by what they
+// say. other is the code for all the rest.
+func classify(text string, other int) (code int, class string) {
 	low := strings.ToLower(text)
 	switch {
 	case strings.Contains(low, "permission denied"), strings.Contains(low, "operation not permitted"):
 		return exitNoExec, "OCI permission denied"
-	case strings.Contains(low, "exec format error"):
-		return exitNoExec, "OCI runtime error"
 	case strings.Contains(low, "no such file or directory"),
 		strings.Contains(low, "executable file") && strings.Contains(low, "not found"):
 		return exitNotFound, "OCI runtime attempted to invoke a command that was not found"
 	}
-	return exitFailed, "OCI runtime error"
+	return other, "OCI runtime error"
 }
 
 // lastError is the last error in a runtime's JSON log (crun and runc write
