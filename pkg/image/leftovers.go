@@ -19,6 +19,8 @@ import (
 //	link to a layer that is gone             CleanLeftovers, after a minute
 //	layer with a record and no user          CleanLeftovers, once it is old: it may be
 //	                                         part of an image another program is making
+//	layer copied for containers with ids     CleanLeftovers, unless a container stands on
+//	of their own (--userns)                  it. The next such container makes it anew
 
 const (
 	// stagingGrace is the time between the making of a staging directory and
@@ -94,6 +96,9 @@ func (s *Store) CleanLeftovers() (Leftovers, error) {
 	if err := s.cleanLinks(); err != nil {
 		return done, err
 	}
+	if err := s.cleanCopies(&done); err != nil {
+		return done, err
+	}
 	for {
 		// A layer that others stand on is free only when they are gone.
 		found, err := s.Orphans()
@@ -112,6 +117,30 @@ func (s *Store) CleanLeftovers() (Leftovers, error) {
 			return done, nil
 		}
 	}
+}
+
+// cleanCopies removes the copies of images' top layers that belong to other ids
+// and that no container stands on. containers/storage keeps them until the
+// image goes; each range of ids has one. A container that is being made is safe:
+// its copy and its own layer come under one lock, which removal takes too.
+func (s *Store) cleanCopies(done *Leftovers) error {
+	snap, err := s.store.MultiList(storage.MultiListOptions{Images: true, Layers: true})
+	if err != nil {
+		return readError(err)
+	}
+	layers, below := layersByID(snap.Layers), map[string]bool{}
+	for _, l := range snap.Layers {
+		below[l.Parent] = true
+	}
+	for _, i := range snap.Images {
+		for _, id := range i.MappedTopLayers {
+			if l := layers[id]; l != nil && !l.ReadOnly && !below[id] && s.store.DeleteLayer(id) == nil {
+				done.Layers = append(done.Layers, id)
+				done.Bytes += max(l.UncompressedSize, 0)
+			}
+		}
+	}
+	return nil
 }
 
 // linkGrace is longer than a layer's content is away while it is put in place.
