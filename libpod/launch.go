@@ -285,6 +285,9 @@ func (l *launcher) monitorConfig(ctx context.Context, cfg *rspec.Spec) *monitor.
 	}
 	c.useHealth(m, l.image)
 	m.Cgroup = c.ownsCgroup() && l.oci.CanFreeze()
+	if c.cgroupManager(l.oci) == cgroup.FS {
+		m.CgroupPath = cfg.Linux.CgroupsPath
+	}
 	if c.endsOthers {
 		m.AtEnd = rt.selfArgv("container", "cleanup", c.ID)
 	}

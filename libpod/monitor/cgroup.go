@@ -1,6 +1,7 @@
 package monitor
 
 import (
+	"os"
 	"strconv"
 	"strings"
 
@@ -167,6 +168,22 @@ func readAt0(fd int) string {
 		return ""
 	}
 	return string(buf[:n])
+}
+
+// removeCgroup removes the control group that a runtime made and left when it
+// failed: it forgets what it has not written down yet. A group in which
+// something lives stays.
+func (s *supervisor) removeCgroup() {
+	if s.cfg.CgroupPath == "" {
+		return
+	}
+	_ = unix.Rmdir(cgroupRoot + s.cfg.CgroupPath) // most often it is not there
+	hierarchies, _ := os.ReadDir(cgroupRoot)      // none: nothing to remove
+	for _, h := range hierarchies {
+		if h.IsDir() {
+			_ = unix.Rmdir(cgroupRoot + "/" + h.Name() + s.cfg.CgroupPath)
+		}
+	}
 }
 
 // remove removes the empty control group of a version 2 host. False leaves it

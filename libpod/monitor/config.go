@@ -46,6 +46,9 @@ type Config struct {
 	RuntimeState string `json:"runtime_state,omitempty"`
 	// Cgroup: the runtime makes a control group for the container.
 	Cgroup bool `json:"cgroup,omitempty"`
+	// CgroupPath is that group's path from the root of the hierarchies, where the
+	// runtime makes it by itself; "" where systemd does.
+	CgroupPath string `json:"cgroup_path,omitempty"`
 	// RuntimeEnv is added to the monitor's environment for the runtime
 	// (LISTEN_FDS, NOTIFY_SOCKET ...).
 	RuntimeEnv  []string `json:"runtime_env,omitempty"`

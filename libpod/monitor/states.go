@@ -293,6 +293,7 @@ func (s *supervisor) forgetFiles() bool {
 func (s *supervisor) deleteDone(unix.WaitStatus) {
 	if s.run.failed {
 		s.killStrays() // again: those of killed strays have come to us since
+		s.removeCgroup()
 		if s.cfg.RuntimeState != "" {
 			_ = os.RemoveAll(s.cfg.RuntimeState) // a runtime that was killed has begun what its delete does not know
 		}
