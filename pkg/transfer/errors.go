@@ -8,6 +8,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"regexp"
 	"strings"
 	"syscall"
 
@@ -96,7 +97,18 @@ func cause(err error, host string) (hint string, why error) {
 	case errors.Is(err, docker.ErrTooManyRequests):
 		return "the registry limits pulls; log in or try later", err
 	}
+	if m := unmapped().FindStringSubmatch(err.Error()); m != nil {
+		return "give the account more ids in /etc/subuid and /etc/subgid, then run 'carob system migrate'; " +
+				"or have all files belong to the account: ignore_chown_errors = \"true\" below [storage.options.overlay] in storage.conf",
+			&withText{err, fmt.Sprintf("%s belongs to user %s and group %s, and not both of these ids are mapped", m[3], m[1], m[2])}
+	}
 	return "", err
+}
+
+// unmapped finds in the words of containers/storage, which unpacks in another
+// process, a file whose owner does not exist in the user namespace.
+func unmapped() *regexp.Regexp {
+	return regexp.MustCompile(`insufficient UIDs or GIDs available in user namespace \(requested (\d+):(\d+) for ([^)]*)\)`)
 }
 
 func isDenied(err error) bool {
