@@ -49,6 +49,11 @@ func (s *site) helper() int {
 	return pid
 }
 
+// sendSignals are shell words: a process that has just ended is as good as
+// one that got the signal.
+const sendSignals = `signal=$1; shift
+for pid; do kill -"$signal" "$pid" || test ! -e "/proc/$pid" || exit 1; done`
+
 // signal sends a signal from inside the keeper's user namespace: servers run
 // under subordinate ids, and over those the account has power only there.
 func (s *site) signal(signal string, pids ...int) {
@@ -57,7 +62,7 @@ func (s *site) signal(signal string, pids ...int) {
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	args := []string{"--user", "--preserve-credentials", "--target", strconv.Itoa(keeper), "kill", "-" + signal}
+	args := []string{"--user", "--preserve-credentials", "--target", strconv.Itoa(keeper), "sh", "-c", sendSignals, "sh", signal}
 	for _, pid := range pids {
 		if pid <= 1 {
 			s.t.Fatalf("no process to send SIG%s", signal)
