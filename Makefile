@@ -49,6 +49,7 @@ install: build
 		install -D -m755 bin/$$p $(DESTDIR)$(PREFIX)/libexec/carob/$$p || exit; done
 	hack/install-systemd.sh "$(DESTDIR)$(PREFIX)"
 	hack/install-docs.sh "$(DESTDIR)$(PREFIX)/share"
+	hack/install-units.sh "$(DESTDIR)" "$(PREFIX)"
 
 demo: build
 	hack/demo.sh

@@ -9,6 +9,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/carob-containers/carob/libpod/spec"
 )
 
 // Filters are --filter words, parsed: of several values of one key any may
@@ -91,11 +93,28 @@ func (f Filters) matchOne(ctx context.Context, rt *Runtime, c *Container, key, v
 		return firstOf(c.Container.Restart.Policy, "no") == v, nil
 	case "should-start-on-boot":
 		want, err := strconv.ParseBool(v)
-		return (c.Container.Restart.Policy == "always" || c.Container.Restart.Policy == "unless-stopped") == want, err
+		if err != nil {
+			return false, fmt.Errorf("cannot use filter should-start-on-boot=%s: it must be true or false", v)
+		}
+		should, err := c.startsOnBoot()
+		return should == want, err
 	case "before", "since", "until":
 		return f.matchTime(ctx, rt, c, key, v)
 	}
 	return c.matchState(key, v)
+}
+
+// startsOnBoot tells whether the restart policy wants the container to run
+// after a boot.
+func (c *Container) startsOnBoot() (bool, error) {
+	switch c.Container.Restart.Policy {
+	case spec.RestartAlways:
+		return true, nil
+	case spec.RestartUnlessStopped:
+		st, err := c.State()
+		return err == nil && !st.StoppedByUser, err
+	}
+	return false, nil
 }
 
 func (c *Container) matchState(key, v string) (bool, error) {

@@ -20,6 +20,7 @@ import (
 	"github.com/carob-containers/carob/pkg/netns"
 	"github.com/carob-containers/carob/pkg/selinux"
 	"github.com/carob-containers/carob/pkg/sys"
+	"github.com/carob-containers/carob/pkg/userns"
 	"github.com/carob-containers/carob/pkg/userns/sandbox"
 )
 
@@ -32,15 +33,17 @@ import (
 // infraStart is one start of an infra container.
 type infraStart struct {
 	c        *Container
+	service  bool // it stays in the systemd service we are in
 	record   *os.File
 	net      *network
 	survivor *Container // a member that still runs in the shared namespaces, nil
 	pid      int        // of its first process
 	cgroupns bool       // a cgroup namespace is to be made
+	sandbox  int        // pid of the new sandbox
 	files    []*os.File // to be closed
 }
 
-func (c *Container) startInfra(ctx context.Context) (err error) {
+func (c *Container) startInfra(ctx context.Context, opts StartOptions) (err error) {
 	record, err := c.openRecord(os.O_RDWR)
 	if err != nil {
 		return err
@@ -49,7 +52,7 @@ func (c *Container) startInfra(ctx context.Context) (err error) {
 	if err := lockInfraRecord(ctx, record); err != nil {
 		return fmt.Errorf("cannot start container %s: %w", c.Name, err)
 	}
-	s := &infraStart{c: c, record: record}
+	s := &infraStart{c: c, record: record, service: opts.Service}
 	defer s.close()
 	leaveSession()
 	if err := os.MkdirAll(c.RunDir(), 0o700); err != nil {
@@ -65,7 +68,10 @@ func (c *Container) startInfra(ctx context.Context) (err error) {
 		return fmt.Errorf("cannot start container %s: %w", c.Name, err)
 	}
 	c.rt.event(c, "start", nil)
-	return nil
+	if opts.Notify == "" || opts.Notify == notifyIgnore || opts.Dependent {
+		return nil
+	}
+	return c.announceInfra(s.sandbox)
 }
 
 // recordWait bounds the wait for a sandbox whose command was killed before it
@@ -126,14 +132,17 @@ func (s *infraStart) begin(ctx context.Context) (err error) {
 	return err
 }
 
-// enterGroup puts the sandbox into the pod's control group.
+// enterGroup puts the sandbox into the pod's control group. In a service it is
+// left where it is, for systemd takes only processes that are there for the
+// service's own; it weighs nothing.
 func (s *infraStart) enterGroup(ctx context.Context, sb *sandbox.Sandbox) (*store.Lock, error) {
 	p, err := s.c.rt.Pod(ctx, s.c.Pod)
 	if err != nil {
 		return nil, err
 	}
 	g, hold, err := p.openGroup(ctx)
-	if err == nil && g != nil {
+	stays := s.service && !p.Shares("cgroup") && userns.InService()
+	if err == nil && g != nil && !stays {
 		err = p.enterGroup(ctx, g, sb.PID)
 	}
 	if err == nil && s.cgroupns {
@@ -172,6 +181,7 @@ func (s *infraStart) finish(ctx context.Context, sb *sandbox.Sandbox) error {
 		return err
 	}
 	s.net.handOver()
+	s.sandbox = sb.PID
 	return c.writeMonitorPID(sb.PID)
 }
 

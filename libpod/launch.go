@@ -85,7 +85,7 @@ func (c *Container) launch(ctx context.Context, opts StartOptions) (conn *client
 		conn, err = client.Spawn(ctx, client.SpawnOptions{
 			Program: c.rt.opts.Monitor, Dir: c.Dir(), Record: record,
 			Stdio: opts.Stdio, Extra: opts.ExtraFiles, Attach: opts.Streams, ClaimRemove: opts.ClaimRemove,
-			Env: c.monitorEnv(runtimeEnv(os.Environ())),
+			Env: c.monitorEnv(runtimeEnv(os.Environ()), opts.Dependent),
 		})
 		return err
 	})
@@ -146,6 +146,9 @@ func (c *Container) letGo(conn *client.Conn, net *network, opts StartOptions) er
 	case opts.Streams == 0:
 		if _, err := conn.WaitStarted(); err != nil {
 			return err
+		}
+		if opts.Dependent {
+			return nil
 		}
 		return c.Announce(conn.PID())
 	}

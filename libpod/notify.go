@@ -1,6 +1,7 @@
 package libpod
 
 import (
+	"context"
 	"fmt"
 	"net"
 	"os"
@@ -23,8 +24,8 @@ const (
 // monitorEnv is the environment of the monitor and so of the OCI runtime:
 // which would hand NOTIFY_SOCKET inside, and count LISTEN_FDS a second time
 // (see StartOptions.Env).
-func (c *Container) monitorEnv(environ []string) []string {
-	own := c.Process.SdNotify == "" || c.Process.SdNotify == notifyContainer
+func (c *Container) monitorEnv(environ []string, dependent bool) []string {
+	own := c.Process.SdNotify == "" && !dependent || c.Process.SdNotify == notifyContainer
 	return slices.DeleteFunc(slices.Clone(environ), func(v string) bool {
 		name, _, _ := strings.Cut(v, "=")
 		return name == "NOTIFY_SOCKET" && !own || strings.HasPrefix(name, "LISTEN_")
@@ -34,26 +35,61 @@ func (c *Container) monitorEnv(environ []string) []string {
 // Announce tells systemd, when it waits for that, that the container's
 // process runs under the monitor of process id pid.
 func (c *Container) Announce(pid int) error {
-	path := os.Getenv("NOTIFY_SOCKET")
-	if path == "" || pid == 0 || c.Process.SdNotify == notifyIgnore {
+	if pid == 0 || c.Process.SdNotify == notifyIgnore {
 		return nil
 	}
 	message := "MAINPID=" + strconv.Itoa(pid)
 	if c.Process.SdNotify == notifyMonitor {
 		message += "\nREADY=1"
 	}
+	return c.notify(message)
+}
+
+// Announce tells systemd, when it waits for that, that the pod runs. What
+// systemd is to watch is the process of the infra container.
+func (p *Pod) Announce(ctx context.Context) error {
+	if p.Infra == "" {
+		return nil
+	}
+	c, err := p.rt.Container(ctx, p.Infra)
+	if err != nil {
+		return err
+	}
+	st, err := c.State()
+	if err != nil {
+		return err
+	}
+	return c.announceInfra(st.PID)
+}
+
+// announceInfra: an infra container has no program that could speak for it.
+func (c *Container) announceInfra(pid int) error {
+	return c.notify("MAINPID=" + strconv.Itoa(pid) + "\nREADY=1")
+}
+
+func (c *Container) notify(message string) error {
+	if err := notifySystemd(message); err != nil {
+		return fmt.Errorf("cannot tell systemd that container %s runs: %w", c.Name, err)
+	}
+	return nil
+}
+
+// notifySystemd sends a message to systemd's socket, if there is one.
+func notifySystemd(message string) error {
+	path := os.Getenv("NOTIFY_SOCKET")
+	if path == "" {
+		return nil
+	}
 	if strings.HasPrefix(path, "@") { // an abstract socket, see unix(7)
 		path = "\x00" + path[1:]
 	}
 	conn, err := net.DialUnix("unixgram", nil, &net.UnixAddr{Name: path, Net: "unixgram"})
 	if err != nil {
-		return fmt.Errorf("cannot tell systemd that container %s runs: %w", c.Name, err)
+		return err
 	}
 	defer conn.Close()
-	if _, err := conn.Write([]byte(message)); err != nil {
-		return fmt.Errorf("cannot tell systemd that container %s runs: %w", c.Name, err)
-	}
-	return nil
+	_, err = conn.Write([]byte(message))
+	return err
 }
 
 // writeMonitorPID obeys --conmon-pidfile.

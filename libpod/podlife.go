@@ -40,7 +40,7 @@ func (p *Pod) start(ctx context.Context, wanted func(*Container) bool) error {
 		return err
 	}
 	if p.Infra != "" {
-		if err := p.rt.ensureRunning(ctx, p.Infra); err != nil {
+		if err := p.rt.ensureRunning(ctx, p.Infra, StartOptions{Service: true}); err != nil {
 			return err
 		}
 		if err := p.mendNetwork(ctx); err != nil {
@@ -54,7 +54,7 @@ func (p *Pod) start(ctx context.Context, wanted func(*Container) bool) error {
 		}
 	}
 	return together(regular, func(c *Container) error {
-		return ignoreGone(p.rt.ensureRunning(ctx, c.ID)) // --rm: it ran meanwhile
+		return ignoreGone(p.rt.ensureRunning(ctx, c.ID, StartOptions{})) // --rm: it ran meanwhile
 	})
 }
 
@@ -91,7 +91,7 @@ func (p *Pod) initialize(ctx context.Context, all []*Container) error {
 // runToEnd starts a container and waits for its end, which it brings about if
 // ctx ends first.
 func (c *Container) runToEnd(ctx context.Context) (code int, err error) {
-	conn, err := c.Start(ctx, StartOptions{})
+	conn, err := c.Start(ctx, StartOptions{Dependent: true})
 	if err != nil {
 		return 0, err
 	}

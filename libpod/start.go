@@ -32,6 +32,15 @@ type StartOptions struct {
 	// Env is added to the process's environment, this time only: LISTEN_FDS
 	// and its like, which belong to ExtraFiles.
 	Env map[string]string
+	// Notify is the mode of --sdnotify for this start; "" is the container's own.
+	Notify string
+	// Dependent: this start serves that of a pod or of another container, and
+	// systemd, should it listen, waits to hear of that. Only programs that were
+	// said to speak for themselves still may.
+	Dependent bool
+	// Service leaves an infra container's process in the systemd service that
+	// starts it, so that it can be the service's main process.
+	Service bool
 }
 
 // Start starts the container. The connection, to be closed by the caller,
@@ -40,6 +49,9 @@ type StartOptions struct {
 // place among the output. A start that the OCI runtime refused is a
 // *client.Failed with podman's exit code.
 func (c *Container) Start(ctx context.Context, opts StartOptions) (*client.Conn, error) {
+	if opts.Notify != "" {
+		c.Process.SdNotify = opts.Notify
+	}
 	lock, err := c.Lock(ctx)
 	if err != nil {
 		return nil, err
@@ -75,7 +87,7 @@ func (c *Container) Start(ctx context.Context, opts StartOptions) (*client.Conn,
 		return nil, err
 	}
 	if c.Infra {
-		return nil, c.startInfra(ctx)
+		return nil, c.startInfra(ctx, opts)
 	}
 	return c.launch(ctx, opts)
 }
@@ -117,7 +129,7 @@ func (c *Container) startCreated(ctx context.Context, opts StartOptions) (*clien
 // startRequired starts what --requires and joined namespaces need.
 func (c *Container) startRequired(ctx context.Context) error {
 	for _, id := range c.Requires {
-		if err := c.rt.ensureRunning(ctx, id); err != nil {
+		if err := c.rt.ensureRunning(ctx, id, StartOptions{}); err != nil {
 			return fmt.Errorf("cannot start container %s: it requires %s: %w", c.Name, id[:12], err)
 		}
 		if err := c.rt.awaitStartup(ctx, id); err != nil {
@@ -129,19 +141,21 @@ func (c *Container) startRequired(ctx context.Context) error {
 		if !ok {
 			continue
 		}
-		if err := c.rt.ensureRunning(ctx, id); err != nil {
+		if err := c.rt.ensureRunning(ctx, id, StartOptions{}); err != nil {
 			return fmt.Errorf("cannot start container %s: it joins a namespace of %s: %w", c.Name, id[:12], err)
 		}
 	}
 	return nil
 }
 
-func (rt *Runtime) ensureRunning(ctx context.Context, id string) error {
+// ensureRunning starts a container that something else needs.
+func (rt *Runtime) ensureRunning(ctx context.Context, id string, opts StartOptions) error {
 	other, err := rt.Container(ctx, id)
 	if err != nil {
 		return err
 	}
-	conn, err := other.Start(ctx, StartOptions{})
+	opts.Dependent = true
+	conn, err := other.Start(ctx, opts)
 	var running *AlreadyRunningError
 	if errors.As(err, &running) {
 		return nil

@@ -43,11 +43,12 @@ func newPlay(a *app) *cobra.Command {
 	}}})
 }
 
-// newGenerate holds podman's older name of kube generate.
+// newGenerate holds podman's older name of kube generate, and generate systemd.
 func newGenerate(a *app) *cobra.Command {
-	return parent(a, "generate", "Write what is here for other programs (kube generate)", []command{{"kube", func(a *app) *cobra.Command {
-		return renamed(newKubeGenerate(a), "generate", "kube")
-	}}})
+	return parent(a, "generate", "Write what is here for Kubernetes and systemd", []command{
+		{"kube", func(a *app) *cobra.Command { return renamed(newKubeGenerate(a), "generate", "kube") }},
+		{"systemd", newGenerateSystemd},
+	})
 }
 
 func renamed(cmd *cobra.Command, from, to string) *cobra.Command {

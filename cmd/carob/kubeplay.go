@@ -239,6 +239,9 @@ func configureMember(c *spec.Container, conf *config.Config) error {
 		return err
 	}
 	o.c.Pod = c.Pod
+	if unit := os.Getenv(systemdUnitLabel); unit != "" {
+		o.c.Labels = wordMap(o.c.Labels, []string{systemdUnitLabel + "=" + unit})
+	}
 	if o.envHost {
 		o.c.Process.EnvDefaults = wordMap(o.c.Process.EnvDefaults, os.Environ())
 	}

@@ -57,6 +57,12 @@ func (a *app) completePods(cmd *cobra.Command, _ []string, typed string) ([]stri
 	return out, cobra.ShellCompDirectiveNoFileComp
 }
 
+func (a *app) completeContainersAndPods(cmd *cobra.Command, args []string, typed string) ([]string, cobra.ShellCompDirective) {
+	containers, _ := a.completeContainers(cmd, args, typed)
+	pods, directive := a.completePods(cmd, args, typed)
+	return append(containers, pods...), directive
+}
+
 // podSelection is how commands are told which pods they are for.
 type podSelection struct {
 	all, latest, ignore bool

@@ -14,7 +14,12 @@ import (
 
 func newPodStart(a *app) *cobra.Command {
 	return podVerb(a, "start [options] POD [POD...]", "Start pods", &podSelection{},
-		func(ctx context.Context, p *libpod.Pod) error { return p.Start(ctx) }, "pod-id-file")
+		func(ctx context.Context, p *libpod.Pod) error {
+			if err := p.Start(ctx); err != nil {
+				return err
+			}
+			return p.Announce(ctx)
+		}, "pod-id-file")
 }
 
 func newPodStop(a *app) *cobra.Command {

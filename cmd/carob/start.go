@@ -15,6 +15,7 @@ type startOptions struct {
 	foregroundFlags
 	selection
 	attach, interactive bool
+	sdNotify            string
 }
 
 func newStart(a *app) *cobra.Command {
@@ -33,6 +34,7 @@ func newStart(a *app) *cobra.Command {
 	o.foregroundFlags.add(f, false)
 	f.BoolVarP(&o.attach, "attach", "a", false, "join the container's output and signals to this terminal")
 	f.BoolVarP(&o.interactive, "interactive", "i", false, "join its standard input as well")
+	f.Var(one(&o.sdNotify, "mode", parseNotify), "sdnotify", "who tells systemd, this time, that the service is ready: container, conmon, healthy or ignore; a container that runs already is an error then")
 	return cmd
 }
 
@@ -69,16 +71,26 @@ func runStart(ctx context.Context, a *app, o *startOptions, args []string) error
 		if err != nil {
 			return err
 		}
+		opts.Notify, opts.Service = o.sdNotify, o.sdNotify != ""
 		conn, err := c.Start(ctx, opts)
 		var running *libpod.AlreadyRunningError
-		if errors.As(err, &running) {
-			return nil
+		if errors.As(err, &running) && o.sdNotify == "" {
+			return nil // a service could not have it as its own
 		}
 		if err != nil {
 			return err
 		}
 		return conn.Close()
 	})
+}
+
+// parseNotify is for a container that exists: what "" means is up to it.
+func parseNotify(s string) (string, error) {
+	switch s {
+	case "container", "conmon", "healthy", "ignore":
+		return s, nil
+	}
+	return "", errors.New("it is none of container, conmon, healthy, ignore")
 }
 
 // startWith is what this process hands to a container at its start.
@@ -124,6 +136,7 @@ func (a *app) startForeground(ctx context.Context, ctr *libpod.Container, o *sta
 	if err != nil {
 		return err
 	}
+	opts.Notify = o.sdNotify
 	a.warnNoTTY(ctr.Process.Terminal, stdin)
 	join := streams{in: stdin, out: true, err: true}
 	if opts.Stdio != nil {

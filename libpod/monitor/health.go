@@ -158,7 +158,7 @@ func (s *supervisor) punish(k *check) bool {
 		_ = s.kill(unix.SIGKILL) // gone is as good
 		s.thaw()
 	case OnFailureStop:
-		s.requestStop(stopRequest{byUser: true, seconds: -1})
+		s.requestStop(stopRequest{byUser: true, unhealthy: true, seconds: -1})
 	case OnFailureRestart:
 		s.bringDown(sequelRestart, k.Grace)
 	case OnFailureReplace:

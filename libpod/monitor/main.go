@@ -15,8 +15,10 @@ import (
 )
 
 // Main is carob-monitor: it supervises the container of directory DIR until
-// its end and returns the exit status. args is DIR, or --adopt DIR. With
-// --hold it holds a terminal instead (hold.go).
+// its end and returns the exit status: the container's, so that a systemd
+// whose main process this is knows a failure from a success, or 0 where the
+// end was asked for. args is DIR, or --adopt DIR. With --hold it holds a
+// terminal instead (hold.go).
 //
 // Theory of operation: one goroutine sits in an epoll loop (loop.go) and
 // runs every handler to its end, so nothing here needs a lock. What happens
@@ -41,7 +43,16 @@ func Main(args []string) int {
 			return 125
 		}
 	}
-	return 0
+	return s.status()
+}
+
+// status is the exit status of a monitor that has done its work. An end that
+// a health check has brought about is a failure, whatever the signal was.
+func (s *supervisor) status() int {
+	if s.stop.asked && !s.stop.unhealthy {
+		return 0
+	}
+	return s.rec.ExitCode
 }
 
 // supervisor is everything the monitor knows and holds.

@@ -8,10 +8,12 @@ import (
 
 // stopRequest is somebody's wish that the container ends for good.
 type stopRequest struct {
-	asked   bool
-	byUser  bool
-	signal  unix.Signal // 0: the configured one
-	seconds int         // until SIGKILL; -1: the configured time
+	asked  bool
+	byUser bool
+	// unhealthy: it is the wish of a health check.
+	unhealthy bool
+	signal    unix.Signal // 0: the configured one
+	seconds   int         // until SIGKILL; -1: the configured time
 }
 
 // requestStop obeys MsgStop and SIGTERM in whatever state.

@@ -246,3 +246,24 @@ func FuzzRecord(f *testing.F) {
 		}
 	})
 }
+
+// TestStatusIsTheContainers: systemd restarts a service that failed, and not
+// one that was stopped.
+func TestStatusIsTheContainers(t *testing.T) {
+	for _, tc := range []struct {
+		stop stopRequest
+		code int
+		want int
+	}{
+		{stopRequest{}, 0, 0},
+		{stopRequest{}, 137, 137},
+		{stopRequest{asked: true}, 143, 0},
+		{stopRequest{asked: true, unhealthy: true}, 137, 137},
+	} {
+		s := &supervisor{stop: tc.stop}
+		s.rec.ExitCode = tc.code
+		if got := s.status(); got != tc.want {
+			t.Errorf("after %+v with %d it is %d, not %d", tc.stop, tc.code, got, tc.want)
+		}
+	}
+}

@@ -73,9 +73,17 @@ func settled(own string, service bool) bool {
 	if strings.Contains(own, fmt.Sprintf("/user@%d.service/", RealUID())) {
 		return true
 	}
-	// systemd sets the variable for what a service starts (systemd.exec(5)); a
-	// cron job or su is below a service by chance.
-	return service && strings.HasSuffix(leaf, ".service") && os.Getenv("INVOCATION_ID") != ""
+	return service && serviceCgroup(own)
+}
+
+// InService tells whether systemd has started this process as, or for, a
+// service, and it is in the service's own cgroup.
+func InService() bool { return serviceCgroup(ownCgroup()) }
+
+// serviceCgroup: systemd sets the variable for what a service starts
+// (systemd.exec(5)); a cron job or su is below a service by chance.
+func serviceCgroup(own string) bool {
+	return strings.HasSuffix(own, ".service") && os.Getenv("INVOCATION_ID") != ""
 }
 
 // ownCgroup is this process's version 2 cgroup; "" where there is none.

@@ -19,10 +19,10 @@ import (
 const (
 	// bootLimit is for the first word of the boss, quietLimit for each further
 	// line, and runLimit for all of it. An emulated machine on a busy host is slow.
-	bootLimit  = 3 * time.Minute
+	bootLimit  = 10 * time.Minute
 	kvmLimit   = 20 * time.Second
-	quietLimit = 6 * time.Minute
-	runLimit   = 25 * time.Minute
+	quietLimit = 10 * time.Minute
+	runLimit   = 45 * time.Minute
 )
 
 // What the boss says to the host, each on a line of its own.

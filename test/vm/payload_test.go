@@ -63,10 +63,13 @@ func fillStage(stage string) error {
 		cache = "/var/cache/carob-test"
 	}
 	for _, argv := range [][]string{
-		{"make", "--silent", "install", "PREFIX=" + filepath.Join(stage, "prefix"), "DESTDIR="},
+		{"make", "--silent", "install", "PREFIX=/ct/prefix", "DESTDIR=" + filepath.Join(stage, "install")},
+		{"mv", filepath.Join(stage, "install/ct/prefix"), filepath.Join(stage, "prefix")},
 		{"go", "build", "-buildvcs=false", "-o", filepath.Join(stage, "tools") + "/", "./test/ptyrun"},
+		{"cp", "/usr/bin/docker-registry", filepath.Join(stage, "tools") + "/"},
 		{"cp", self, filepath.Join(stage, "body")},
 		{"cp", "-r", "test/vm/scripts", filepath.Join(stage, "source")},
+		{"cp", "-r", "pkg/unitfile/generate/testdata", filepath.Join(stage, "units")},
 		{"cp", "-rL", filepath.Join(cache, "images"), filepath.Join(stage, "images")},
 	} {
 		if err := run(top, argv...); err != nil {

@@ -18,7 +18,7 @@ import (
 const groupEnv = "CAROB_VM_GROUP"
 
 // scriptLimit is for all scripts of a group.
-const scriptLimit = 10 * time.Minute
+const scriptLimit = 20 * time.Minute
 
 // runScripts runs a group's scripts one after the other: they share the
 // account's home, storage and systemd, as programs of one user do.
@@ -32,7 +32,7 @@ func runScripts(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	a := &account{user: self, keep: name == "before-reboot"}
+	a := &account{user: self, keep: strings.HasPrefix(name, "before-reboot")}
 	t.Run(name, func(t *testing.T) {
 		testscript.RunT(inOrder{t}, testscript.Params{
 			Dir:                 filepath.Join("scripts", name),
