@@ -24,6 +24,7 @@ type pullOptions struct {
 	delay    time.Duration
 	idFile   string
 	decrypt  []string
+	look     bool
 }
 
 func newPull(a *app) *cobra.Command {
@@ -55,6 +56,8 @@ carob pull docker-archive:saved.tar`,
 	f.DurationVar(&o.delay, "retry-delay", 0, "time between attempts (default 1s, 2s, 4s ...)")
 	f.StringVar(&o.idFile, "iidfile", "", "file to write the ID to, instead of standard output")
 	_ = f.MarkHidden("iidfile")
+	f.BoolVar(&o.look, "look", false, "pull nothing: write the ID if the registry has the image that is here; carob auto-update --dry-run uses it")
+	_ = f.MarkHidden("look")
 	f.StringSliceVar(&o.decrypt, "decryption-key", nil, "key for encrypted layers")
 	return cmd
 }
@@ -103,10 +106,12 @@ func runPull(ctx context.Context, a *app, o *pullOptions, names []string) error 
 	var failed []error
 	for _, name := range names {
 		ids, err := client.Pull(ctx, name, transfer.PullOptions{
-			Access: o.Access, Policy: string(o.policy), AllTags: o.allTags, Retries: o.retries, RetryDelay: o.delay,
+			Access: o.Access, Policy: string(o.policy), AllTags: o.allTags, Look: o.look, Retries: o.retries, RetryDelay: o.delay,
 		})
 		for _, id := range ids {
-			a.event("pull", id, name)
+			if !o.look {
+				a.event("pull", id, name)
+			}
 		}
 		if err := a.printIDs(ids, o.idFile); err != nil {
 			return err

@@ -5,6 +5,7 @@ package main
 func commands() []command {
 	return []command{
 		{"attach", newAttach},
+		{"auto-update", newAutoUpdate},
 		{"container", newContainer},
 		{"cp", newCp},
 		{"create", newCreate},

@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"syscall"
 
 	"golang.org/x/sys/unix"
@@ -242,7 +243,7 @@ func (a *app) runPull(ctx context.Context, program string, args []string, files 
 	if err := errors.Join(err, readErr); err != nil {
 		return "", err
 	}
-	if len(id) == 0 {
+	if len(id) == 0 && !slices.Contains(args, "--look") {
 		return "", errors.New("cannot pull: no image ID was given")
 	}
 	return string(id), nil

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"runtime"
+	"slices"
 	"strings"
 	"time"
 
@@ -33,8 +34,11 @@ const (
 // PullOptions say how an image comes here.
 type PullOptions struct {
 	Access
-	Policy     string // "" is PullAlways
-	AllTags    bool
+	Policy  string // "" is PullAlways
+	AllTags bool
+	// Look brings nothing: the ID is that of the image here which the registry
+	// has, too, or "" when it has another one.
+	Look       bool
 	Retries    uint          // after the first attempt
 	RetryDelay time.Duration // 0: 1, 2, 4 ... seconds
 }
@@ -200,16 +204,17 @@ func (p *pull) one(ctx context.Context, named reference.Named, local *image.Imag
 	if err != nil {
 		return "", err
 	}
-	if p.o.Policy == PullNewer && local != nil {
+	if p.o.Policy == PullNewer && local != nil || p.o.Look {
 		remote, err := docker.GetDigest(ctx, p.sys, ref)
 		if err != nil {
 			return "", err
 		}
-		for _, d := range local.Digests {
-			if d == remote {
-				return local.ID, nil
-			}
+		if local != nil && slices.Contains(local.Digests, remote) {
+			return local.ID, nil
 		}
+	}
+	if p.o.Look {
+		return "", nil
 	}
 	return p.copyIn(ctx, ref, reference.TagNameOnly(named).String())
 }
