@@ -267,7 +267,11 @@ func TestDozeBetweenChecks(t *testing.T) {
 	b.waitHealth(monitor.HealthHealthy)
 	b.waitDozing()
 	b.touch("bad")
-	b.waitHealth(monitor.HealthUnhealthy) // two failures, with a doze between
+	for until := time.Now().Add(time.Minute); b.record().Health != monitor.HealthUnhealthy; { // two failures, with a doze between
+		if time.Sleep(100 * time.Millisecond); time.Now().After(until) {
+			t.Fatalf("the failures are not counted: %+v", b.record())
+		}
+	}
 	r := b.report()
 	if r.Status != monitor.HealthUnhealthy || r.FailingStreak != 2 || len(r.Log) != 3 {
 		t.Errorf("report %+v", r)
