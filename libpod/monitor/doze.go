@@ -156,7 +156,8 @@ func (s *supervisor) doze() {
 	s.save()
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
-	if !s.hushSignals() {
+	late, hushed := s.hushSignals()
+	if !hushed {
 		return
 	}
 	fds := append(d.kept(), self, s.recordFD)
@@ -164,30 +165,38 @@ func (s *supervisor) doze() {
 	env := append(os.Environ(), dozeEnv+"="+d.words(self)+s.dir, dozedEnv+"="+string(state))
 	_ = syscall.Exec("/proc/self/fd/"+strconv.Itoa(program), []string{"carob-monitor", s.dir}, env)
 	setCloseOnExec(fds, true)
-	s.heedSignals()
+	s.heedSignals(late)
 	s.cfg.Sleeper = nil
 }
 
 // hushSignals stops listening to signals and tells that none has come. The
 // program that is executed by this thread finds pending what comes from now
 // on, as far as no other thread takes it: Go's runtime lets no program block
-// signals in all threads. So a SIGTERM in the very moment may be lost. A
-// SIGCHLD may, too: the sleeper looks for ended children.
-func (s *supervisor) hushSignals() bool {
+// signals in all threads. So a SIGTERM in the very moment may be lost, in a
+// channel that has to be there: without one Go's runtime would obey it. A
+// SIGCHLD may be lost, too: the sleeper looks for ended children.
+func (s *supervisor) hushSignals() (late chan os.Signal, hushed bool) {
 	_ = unix.PthreadSigmask(unix.SIG_BLOCK, endSignals(), nil)
+	late = make(chan os.Signal, 8)
+	signal.Notify(late, syscall.SIGTERM, syscall.SIGHUP)
 	signal.Stop(s.signalled) // returns once all that came is in the channel
 	close(s.signalled)
 	<-s.signalsRead
-	if s.signals.Load() != 0 {
-		s.heedSignals()
-		return false
+	if s.signals.Load() == 0 && len(late) == 0 {
+		return late, true
 	}
-	signal.Ignore(syscall.SIGTERM, syscall.SIGHUP) // what another thread takes is not our end
-	return true
+	s.heedSignals(late)
+	return nil, false
 }
 
-func (s *supervisor) heedSignals() {
+// heedSignals undoes hushSignals.
+func (s *supervisor) heedSignals(late chan os.Signal) {
 	s.hearSignals()
+	signal.Stop(late)
+	close(late)
+	for sig := range late {
+		s.catch(1 << uint(sig.(syscall.Signal)))
+	}
 	_ = unix.PthreadSigmask(unix.SIG_UNBLOCK, endSignals(), nil)
 }
 
@@ -311,9 +320,7 @@ func (s *supervisor) wake(state string) error {
 	if err := s.watchSignals(); err != nil {
 		return err
 	}
-	s.signals.Or(caught | 1<<uint(syscall.SIGCHLD))
-	one := [8]byte{0: 1}
-	_, _ = unix.Write(s.wakeFD, one[:])
+	s.catch(caught | 1<<uint(syscall.SIGCHLD))
 	if err := s.openLog(); err != nil {
 		return err
 	}

@@ -206,12 +206,17 @@ func (s *supervisor) hearSignals() {
 	signal.Notify(ch, syscall.SIGCHLD, syscall.SIGTERM, syscall.SIGHUP)
 	go func() {
 		defer close(done)
-		one := [8]byte{0: 1}
 		for sig := range ch {
-			s.signals.Or(1 << uint(sig.(syscall.Signal)))
-			_, _ = unix.Write(s.wakeFD, one[:])
+			s.catch(1 << uint(sig.(syscall.Signal)))
 		}
 	}()
+}
+
+// catch notes signals, a bit each, for the loop.
+func (s *supervisor) catch(bits uint64) {
+	s.signals.Or(bits)
+	one := [8]byte{0: 1}
+	_, _ = unix.Write(s.wakeFD, one[:])
 }
 
 func (s *supervisor) onSignals(uint32) {
