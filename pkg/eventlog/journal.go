@@ -55,7 +55,10 @@ func (e *Event) entry() []byte {
 // Words are the event as a sentence, but for its time: type, what happened,
 // to whom, and in brackets the rest. id is e.ID as it is to be shown.
 func (e *Event) Words(id string) string {
-	text := e.Type + " " + e.Status + " " + id
+	text := e.Type + " " + e.Status
+	if id != "" { // a volume has none
+		text += " " + id
+	}
 	if e.Type != "container" && e.Type != "pod" {
 		return strings.TrimRight(text+" "+e.Name, " ")
 	}
