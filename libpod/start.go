@@ -71,6 +71,9 @@ func (c *Container) Start(ctx context.Context, opts StartOptions) (*client.Conn,
 			return nil, err
 		}
 	}
+	if opts.Dependent && c.outlivesEnd(st) {
+		return nil, &NoContainerError{c.Name} // whoever ran it with --rm is about to remove it
+	}
 	switch st.Status {
 	case StateRunning, StateStopping:
 		return nil, &AlreadyRunningError{c.Name}

@@ -117,10 +117,12 @@ func (s *selection) findMany(ctx context.Context, rt *libpod.Runtime) ([]chosen,
 	var found []chosen
 	for _, c := range all {
 		ok, err := filter.Match(ctx, rt, c)
-		if err != nil {
+		var gone *libpod.NoContainerError
+		switch {
+		case errors.As(err, &gone): // somebody removed it meanwhile
+		case err != nil:
 			return nil, err
-		}
-		if ok {
+		case ok:
 			found = append(found, chosen{c, c.ID})
 		}
 	}
