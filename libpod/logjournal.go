@@ -15,6 +15,9 @@ import (
 
 // journalLogs reads what log driver journald has kept.
 func (c *Container) journalLogs(ctx context.Context, o LogOptions, take func([]LogRecord) error) error {
+	if emptySpan(o.Since, o.Until) {
+		return nil
+	}
 	args := []string{"CONTAINER_ID_FULL=" + c.ID}
 	if o.Follow {
 		var cancel context.CancelFunc
