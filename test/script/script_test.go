@@ -49,6 +49,6 @@ func TestScript(t *testing.T) {
 		RequireExplicitExec: true,
 		RequireUniqueNames:  true,
 		// A command that hangs is killed and shown, long before go test gives up.
-		Deadline: time.Now().Add(5 * time.Minute),
+		Deadline: time.Now().Add(20 * time.Minute),
 	})
 }
