@@ -103,7 +103,7 @@ func (c *Container) Attach(ctx context.Context, o *AttachOptions) (*Attached, er
 		return nil, err
 	}
 	if !st.Live() {
-		return nil, withHint(fmt.Errorf("cannot attach to container %s: it is %s, not running", c.Name, st.Status), "carob start --attach "+c.Name)
+		return nil, WithHint(fmt.Errorf("cannot attach to container %s: it is %s, not running", c.Name, st.Status), "carob start --attach "+c.Name)
 	}
 	conn, err := client.Dial(c.RunDir())
 	if err != nil {

@@ -138,7 +138,7 @@ func updateTaskOf(c *Container) (*updateTask, error) {
 	t := &updateTask{imageID: c.ImageID, authFile: c.Labels[labelAuthFile]}
 	t.ID, t.Name, t.Image, t.Policy, t.Unit = c.ID, c.Name, c.Image, policy, c.Labels[labelUnit]
 	if t.Unit == "" {
-		return nil, withHint(fmt.Errorf("it has no label %s: no systemd unit has made it", labelUnit), "carob generate systemd --new")
+		return nil, WithHint(fmt.Errorf("it has no label %s: no systemd unit has made it", labelUnit), "carob generate systemd --new")
 	}
 	ref, err := image.ParseReference(c.Image)
 	if policy == UpdateRegistry && (err != nil || ref.IsShort()) {
@@ -251,7 +251,7 @@ func restartUnit(ctx context.Context, unit string) error {
 	select {
 	case word := <-result:
 		if word != "done" {
-			return withHint(fmt.Errorf("cannot restart %s: systemd says %s", unit, word), "systemctl status "+unit)
+			return WithHint(fmt.Errorf("cannot restart %s: systemd says %s", unit, word), "systemctl status "+unit)
 		}
 		return nil
 	case <-ctx.Done():

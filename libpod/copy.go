@@ -205,7 +205,7 @@ func (p Place) refuseSpecial(t *filetree.Tree) error {
 	}
 	err = fmt.Errorf("cannot copy to %s: it must be a directory or a regular file", p)
 	if p.Container == nil {
-		return withHint(err, "- as the destination writes a tar to standard output")
+		return WithHint(err, "- as the destination writes a tar to standard output")
 	}
 	return err
 }

@@ -295,7 +295,7 @@ func (c *Container) nameInUse(ctx context.Context) error {
 	if other, err := c.rt.db.Container(ctx, c.Name); err == nil {
 		id = " by " + other.ID
 	}
-	return withHint(fmt.Errorf("cannot create container: the container name %q is already in use%s", c.Name, id),
+	return WithHint(fmt.Errorf("cannot create container: the container name %q is already in use%s", c.Name, id),
 		"remove it first (carob rm "+c.Name+"), take another name, or use --replace")
 }
 
@@ -318,7 +318,7 @@ func (rt *Runtime) chooseImage(ctx context.Context, c *spec.Container, pull Pull
 	var missing *image.NotFoundError
 	switch never := pull.Policy == "never"; {
 	case errors.As(err, &missing) && never:
-		return nil, withHint(fmt.Errorf("cannot use image %s: it is not in the local storage and the pull policy is never", c.Image),
+		return nil, WithHint(fmt.Errorf("cannot use image %s: it is not in the local storage and the pull policy is never", c.Image),
 			"carob pull "+c.Image)
 	case err == nil && !pull.fits(img.config) && never:
 		return nil, fmt.Errorf("cannot use image %s: the one in the local storage is for %s/%s and the pull policy is never",
@@ -406,7 +406,7 @@ func (rt *Runtime) resolveDependencies(ctx context.Context, c *spec.Container, p
 			return fmt.Errorf("cannot join %s: %w", *mode, err)
 		}
 		if mode == &c.Isolation.IPC && (other.Isolation.IPC == "private" || other.Isolation.IPC == "none") {
-			return withHint(fmt.Errorf("cannot join %s: the IPC namespace of that container is not shareable", *mode),
+			return WithHint(fmt.Errorf("cannot join %s: the IPC namespace of that container is not shareable", *mode),
 				"create container "+name+" with --ipc=shareable")
 		}
 		*mode = "container:" + other.ID

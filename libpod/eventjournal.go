@@ -63,7 +63,7 @@ func journalEventsError(err error) error {
 	case errors.Is(err, errNoJournalctl):
 		return fmt.Errorf("cannot read the events: they are in the journal, and %w", err)
 	case errors.As(err, &failed):
-		return withHint(fmt.Errorf("cannot read the events from the journal: %w", err), journalHint)
+		return WithHint(fmt.Errorf("cannot read the events from the journal: %w", err), journalHint)
 	}
 	return err
 }

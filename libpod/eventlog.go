@@ -97,7 +97,7 @@ func (rt *Runtime) Events(ctx context.Context, o EventOptions, each func(*Event)
 		return err
 	}
 	if rt.opts.EventBackend == eventlog.None {
-		return withHint(errors.New("cannot read events: with events_logger \"none\" there are none"), "set events_logger to \"file\" in containers.conf")
+		return WithHint(errors.New("cannot read events: with events_logger \"none\" there are none"), "set events_logger to \"file\" in containers.conf")
 	}
 	if o.Follow && !o.Until.IsZero() {
 		var cancel context.CancelFunc

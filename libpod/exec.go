@@ -76,7 +76,7 @@ func (c *Container) Exec(ctx context.Context, o *ExecOptions) (*Executed, error)
 		if st.Status == StatePaused {
 			cure = "carob unpause "
 		}
-		return nil, withHint(&execError{"cannot exec in container " + c.Name + ": it is " + st.Status +
+		return nil, WithHint(&execError{"cannot exec in container " + c.Name + ": it is " + st.Status +
 			": can only create exec sessions on running containers"}, cure+c.Name)
 	}
 	x := &execution{c: c, o: o, id: newID(), of: st}
@@ -119,7 +119,7 @@ func (x *execution) prepare() error {
 		return err
 	}
 	if _, err := os.Lstat(filepath.Join(x.oci.Root, x.c.ID)); errors.Is(err, os.ErrNotExist) {
-		return withHint(&execError{"cannot exec in container " + x.c.Name + ": the OCI runtime's state was removed from " + x.oci.Root},
+		return WithHint(&execError{"cannot exec in container " + x.c.Name + ": the OCI runtime's state was removed from " + x.oci.Root},
 			"carob restart "+x.c.Name)
 	}
 	body, err := x.process(x.of.PID)

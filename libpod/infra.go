@@ -586,6 +586,6 @@ func (c *Container) refuseInfra(verb string) error {
 	if !c.Infra {
 		return nil
 	}
-	return withHint(fmt.Errorf("cannot %s container %s: it is the infra container of pod %s, which holds namespaces and has no files and no program",
+	return WithHint(fmt.Errorf("cannot %s container %s: it is the infra container of pod %s, which holds namespaces and has no files and no program",
 		verb, c.Name, c.Pod[:12]), "use one of the pod's other containers: carob ps --filter pod="+c.Pod[:12])
 }

@@ -104,7 +104,7 @@ func (p *play) checkNames(ctx context.Context) error {
 		}
 		for _, name := range names {
 			if who := taken[name]; name != "" && who != "" {
-				return withHint(fmt.Errorf("cannot play: the name %q is already in use by %s", name, who), "remove it, or rename one of them")
+				return WithHint(fmt.Errorf("cannot play: the name %q is already in use by %s", name, who), "remove it, or rename one of them")
 			}
 		}
 	}

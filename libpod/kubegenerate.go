@@ -32,7 +32,7 @@ func (rt *Runtime) describe(ctx context.Context, name string, ask *kube.Generate
 	c, err := rt.Container(ctx, name)
 	if err == nil {
 		if c.Pod != "" {
-			return withHint(fmt.Errorf("cannot write container %s alone: it belongs to pod %s", c.Name, c.Pod[:12]), "carob kube generate "+c.Pod[:12])
+			return WithHint(fmt.Errorf("cannot write container %s alone: it belongs to pod %s", c.Name, c.Pod[:12]), "carob kube generate "+c.Pod[:12])
 		}
 		described, err := rt.describeContainer(ctx, c, ask)
 		alone.Containers = append(alone.Containers, described)

@@ -94,7 +94,7 @@ func (p *play) checkPods(ctx context.Context) error {
 		return err
 	}
 	old := pods[0]
-	return withHint(fmt.Errorf("cannot play %s %s: its pod %s exists already: pod already exists", old.Kube.Kind, old.Kube.Name, old.Name),
+	return WithHint(fmt.Errorf("cannot play %s %s: its pod %s exists already: pod already exists", old.Kube.Kind, old.Kube.Name, old.Name),
 		"use --replace, or carob kube down first")
 }
 

@@ -45,7 +45,7 @@ func (rt *Runtime) resolveLabels(ctx context.Context, c *spec.Container, img *ba
 		l.Process, err = selinux.ForInit(l.Process)
 	}
 	if err != nil {
-		return withHint(fmt.Errorf("cannot label the container for SELinux: %w", err), labelHint)
+		return WithHint(fmt.Errorf("cannot label the container for SELinux: %w", err), labelHint)
 	}
 	c.Security.SELinux = l
 	return nil

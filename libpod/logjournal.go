@@ -42,12 +42,12 @@ func (c *Container) journalLogs(ctx context.Context, o LogOptions, take func([]L
 		return take([]LogRecord{*r})
 	})
 	if errors.Is(err, errNoJournalctl) {
-		return withHint(fmt.Errorf("cannot read the log of container %s: it is in the journal, and there is no journalctl", c.Name),
+		return WithHint(fmt.Errorf("cannot read the log of container %s: it is in the journal, and there is no journalctl", c.Name),
 			"use --log-driver k8s-file where there is no systemd")
 	}
 	var failed *journalError
 	if errors.As(err, &failed) {
-		return withHint(fmt.Errorf("cannot read the log of container %s from the journal: %w", c.Name, err), journalHint)
+		return WithHint(fmt.Errorf("cannot read the log of container %s from the journal: %w", c.Name, err), journalHint)
 	}
 	return err
 }

@@ -58,7 +58,7 @@ func (c *Container) Mount(ctx context.Context) (string, error) {
 
 func (c *Container) mountLive(st *State) (string, error) {
 	if st.Orphan {
-		return "", withHint(errors.New("its monitor was killed"), "carob restart "+c.Name)
+		return "", WithHint(errors.New("its monitor was killed"), "carob restart "+c.Name)
 	}
 	cfg, err := c.readConfig()
 	if err != nil {
@@ -225,7 +225,7 @@ func (c *Container) Unmount(ctx context.Context, force bool) error {
 	}
 	err = unix.Unmount(path, flags)
 	if errors.Is(err, unix.EBUSY) {
-		return withHint(fmt.Errorf("cannot unmount container %s: somebody works in %s", c.Name, path), "carob unmount --force "+c.Name)
+		return WithHint(fmt.Errorf("cannot unmount container %s: somebody works in %s", c.Name, path), "carob unmount --force "+c.Name)
 	}
 	if err != nil {
 		return fmt.Errorf("cannot unmount container %s: %w", c.Name, err)

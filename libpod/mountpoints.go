@@ -29,7 +29,7 @@ func (l *launcher) ensureMountpoints(cfg *rspec.Spec) error {
 		}
 		err := rootfs.EnsureMountpoint(l.rootfs, m.Destination, directory)
 		if err != nil {
-			return withHint(fmt.Errorf("cannot use --rootfs %s: nothing can be mounted on %s: %w", l.c.Rootfs.Path, m.Destination, innermost(err)),
+			return WithHint(fmt.Errorf("cannot use --rootfs %s: nothing can be mounted on %s: %w", l.c.Rootfs.Path, m.Destination, innermost(err)),
 				"make "+m.Destination+" there, or a copy of the directory that belongs to the account")
 		}
 	}

@@ -198,10 +198,10 @@ func (p *Pod) named(ctx context.Context, insert func() error) error {
 
 func (p *Pod) nameInUse(ctx context.Context) error {
 	if other, err := p.rt.db.Pod(ctx, p.Name); err == nil {
-		return withHint(fmt.Errorf("cannot create pod: the pod name %q is already in use by %s", p.Name, other.ID),
+		return WithHint(fmt.Errorf("cannot create pod: the pod name %q is already in use by %s", p.Name, other.ID),
 			"remove it first (carob pod rm "+p.Name+"), take another name, or use --replace")
 	}
-	return withHint(fmt.Errorf("cannot create pod: the name %q is already in use by a container", p.Name), "take another name")
+	return WithHint(fmt.Errorf("cannot create pod: the name %q is already in use by a container", p.Name), "take another name")
 }
 
 // createInfra makes the infra container and with it the pod.

@@ -283,7 +283,7 @@ func (p *Pod) refuseRunning(ctx context.Context) error {
 		if err != nil || c.Infra || !st.Running() && st.Status != StateRestarting {
 			continue
 		}
-		return withHint(fmt.Errorf("cannot remove pod %s: its container %s is %s: running or paused containers cannot be removed without force", p.Name, c.Name, st.Status),
+		return WithHint(fmt.Errorf("cannot remove pod %s: its container %s is %s: running or paused containers cannot be removed without force", p.Name, c.Name, st.Status),
 			"stop it first (carob pod stop "+p.Name+") or use carob pod rm --force")
 	}
 	return nil

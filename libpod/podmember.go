@@ -86,13 +86,13 @@ func (p *Pod) refuseOwn(c *spec.Container) error {
 	n := &c.Network
 	net := p.Shares("net") && (n.Mode == "" || n.Mode == "pod")
 	own := func(flag string) error {
-		return withHint(fmt.Errorf("cannot create container: %s belongs to pod %s, whose network all its containers share", flag, p.Name),
+		return WithHint(fmt.Errorf("cannot create container: %s belongs to pod %s, whose network all its containers share", flag, p.Name),
 			"give it to carob pod create")
 	}
 	iso := &c.Isolation
 	switch {
 	case iso.User != "" || len(iso.UIDMap)+len(iso.GIDMap) > 0 || iso.SubUID+iso.SubGID != "":
-		return withHint(fmt.Errorf("cannot create container: the user namespace belongs to pod %s and is the same for all its containers", p.Name),
+		return WithHint(fmt.Errorf("cannot create container: the user namespace belongs to pod %s and is the same for all its containers", p.Name),
 			"give --userns to carob pod create")
 	case net && (len(n.Ports) > 0 || n.PublishAll):
 		return own("--publish")
@@ -101,10 +101,10 @@ func (p *Pod) refuseOwn(c *spec.Container) error {
 	case net && len(n.DNS)+len(n.DNSSearch)+len(n.DNSOptions) > 0:
 		return own("--dns")
 	case p.Shares("uts") && (c.Isolation.UTS == "" || c.Isolation.UTS == "pod") && c.Isolation.Hostname != "":
-		return withHint(fmt.Errorf("cannot create container: --hostname belongs to pod %s, whose name all its containers share", p.Name),
+		return WithHint(fmt.Errorf("cannot create container: --hostname belongs to pod %s, whose name all its containers share", p.Name),
 			"give it to carob pod create")
 	case p.Shares("ipc") && (c.Isolation.IPC == "" || c.Isolation.IPC == "pod") && c.Mounts.ShmSize != "":
-		return withHint(fmt.Errorf("cannot create container: --shm-size belongs to pod %s, whose shared memory all its containers share", p.Name),
+		return WithHint(fmt.Errorf("cannot create container: --shm-size belongs to pod %s, whose shared memory all its containers share", p.Name),
 			"give it to carob pod create")
 	}
 	return nil

@@ -26,7 +26,7 @@ type RemoveOptions struct {
 // Remove removes a container. A running one needs Force.
 func (c *Container) Remove(ctx context.Context, opts RemoveOptions) error {
 	if c.Infra && !opts.withPod {
-		return withHint(fmt.Errorf("cannot remove container %s: it is the infra container of pod %s and goes with it", c.Name, c.Pod[:12]),
+		return WithHint(fmt.Errorf("cannot remove container %s: it is the infra container of pod %s and goes with it", c.Name, c.Pod[:12]),
 			"carob pod rm "+c.Pod[:12])
 	}
 	deps, err := c.rt.db.Dependents(ctx, c.ID)
@@ -35,7 +35,7 @@ func (c *Container) Remove(ctx context.Context, opts RemoveOptions) error {
 	}
 	for _, d := range deps {
 		if !opts.Depend {
-			return withHint(fmt.Errorf("cannot remove container %s: container %s depends on it", c.Name, d.Name),
+			return WithHint(fmt.Errorf("cannot remove container %s: container %s depends on it", c.Name, d.Name),
 				"remove that first, or both with carob rm --depend "+c.Name)
 		}
 		if err := (&Container{Container: d, rt: c.rt}).Remove(ctx, opts); err != nil && !errors.Is(err, errNoContainer) {
@@ -75,7 +75,7 @@ func (c *Container) endForRemoval(ctx context.Context, opts RemoveOptions) error
 	}
 	if st.Running() || st.Status == StateRestarting {
 		if !opts.Force {
-			return withHint(fmt.Errorf("cannot remove container %s as it is %s: running or paused containers cannot be removed without force", c.Name, st.Status),
+			return WithHint(fmt.Errorf("cannot remove container %s as it is %s: running or paused containers cannot be removed without force", c.Name, st.Status),
 				"stop it first (carob stop "+c.Name+") or use carob rm --force")
 		}
 	}

@@ -171,7 +171,7 @@ func startTime(pid int) uint64 {
 	return n
 }
 
-// Hint is an error with a cure.
+// hintError is an error with a cure.
 type hintError struct {
 	error
 	hint string
@@ -180,6 +180,7 @@ type hintError struct {
 func (e *hintError) Hint() string  { return e.hint }
 func (e *hintError) Unwrap() error { return e.error }
 
-func withHint(err error, hint string) error { return &hintError{err, hint} }
+// WithHint gives an error a cure, which is printed on a line of its own.
+func WithHint(err error, hint string) error { return &hintError{err, hint} }
 
 var errNoContainer = errors.New("no such container")

@@ -78,7 +78,7 @@ func (c *Container) Start(ctx context.Context, opts StartOptions) (*client.Conn,
 	case StateRunning, StateStopping:
 		return nil, &AlreadyRunningError{c.Name}
 	case StatePaused:
-		return nil, withHint(fmt.Errorf("cannot start container %s: it is paused", c.Name), "carob unpause "+c.Name)
+		return nil, WithHint(fmt.Errorf("cannot start container %s: it is paused", c.Name), "carob unpause "+c.Name)
 	case StateInitialized:
 		return c.startCreated(ctx, opts)
 	case StateRestarting:

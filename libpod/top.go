@@ -67,7 +67,7 @@ func (c *Container) PS(ctx context.Context, args []string) ([]byte, error) {
 	cmd.Stderr = &complaint
 	out, err := cmd.Output()
 	if err != nil {
-		return nil, withHint(fmt.Errorf("cannot run ps in container %s: %s", c.Name, firstOf(strings.TrimSpace(complaint.String()), err.Error())),
+		return nil, WithHint(fmt.Errorf("cannot run ps in container %s: %s", c.Name, firstOf(strings.TrimSpace(complaint.String()), err.Error())),
 			"descriptors such as pid, user, args need no ps in the container")
 	}
 	return out, nil

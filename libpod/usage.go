@@ -37,7 +37,7 @@ func (c *Container) Usage() (*Usage, error) {
 		return nil, err
 	}
 	if !r.CanFreeze() {
-		return nil, withHint(fmt.Errorf("cannot measure container %s: %s", c.Name, r.Cgroups.Reason),
+		return nil, WithHint(fmt.Errorf("cannot measure container %s: %s", c.Name, r.Cgroups.Reason),
 			"stats are read from cgroups: they need cgroup version 2 and, without root, a systemd user session or a delegated cgroup")
 	}
 	dir, err := c.cgroupDir(st.PID)

@@ -202,5 +202,5 @@ func refused(err error) error {
 	if !errors.As(err, &refusal) || !errors.As(err, &hint) {
 		return err
 	}
-	return withHint(&client.Failed{Code: cannotRun, Text: err.Error()}, hint.Hint())
+	return WithHint(&client.Failed{Code: cannotRun, Text: err.Error()}, hint.Hint())
 }

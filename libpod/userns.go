@@ -205,7 +205,7 @@ func (m *mapper) forAuto() (uids, gids []userns.IDMap, err error) {
 		return nil, nil, err
 	}
 	if len(uidRanges) == 0 || len(gidRanges) == 0 {
-		return nil, nil, withHint(fmt.Errorf("cannot use --userns=auto: no ids are set aside for it"),
+		return nil, nil, WithHint(fmt.Errorf("cannot use --userns=auto: no ids are set aside for it"),
 			"put a line 'containers:2147483647:2147483648' into /etc/subuid and /etc/subgid, or another range that is free")
 	}
 	return identity(uidRanges), identity(gidRanges), nil

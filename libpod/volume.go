@@ -204,7 +204,7 @@ func checkMountOption(v *spec.Volume, o string) error {
 		}
 	case "size", "inodes":
 		if v.Options["type"] == "" {
-			return withHint(fmt.Errorf("cannot use o=%s: volume directories have no quota", o), "use --opt type=tmpfs for a volume of limited size")
+			return WithHint(fmt.Errorf("cannot use o=%s: volume directories have no quota", o), "use --opt type=tmpfs for a volume of limited size")
 		}
 	case "timeout":
 		return fmt.Errorf("cannot use o=%s: timeouts are for volume plugins", o)

@@ -299,7 +299,7 @@ func runMount(v *spec.Volume, data string, lock *store.Lock) error {
 	line, _, _ := bytes.Cut(bytes.TrimSpace(out), []byte("\n"))
 	err = fmt.Errorf("%s", firstOf(string(line), err.Error()))
 	if rootless() {
-		return withHint(err, "an unprivileged user may mount only a few kinds: tmpfs, bind, overlay")
+		return WithHint(err, "an unprivileged user may mount only a few kinds: tmpfs, bind, overlay")
 	}
 	return err
 }

@@ -138,7 +138,7 @@ func (c *Container) freeze(ctx context.Context, verb, from string) error {
 		return err
 	}
 	if !r.CanFreeze() {
-		return withHint(fmt.Errorf("cannot %s container %s: %s", word, c.Name, r.Cgroups.Reason),
+		return WithHint(fmt.Errorf("cannot %s container %s: %s", word, c.Name, r.Cgroups.Reason),
 			"pausing needs a cgroup of the container's own: cgroup version 2, and a systemd user session or a delegated cgroup")
 	}
 	if err := r.Run(ctx, c.cgroupManager(r), verb, c.ID); err != nil {

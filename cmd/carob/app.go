@@ -65,17 +65,6 @@ func (e *exitError) Unwrap() error { return e.err }
 // implement it; the hint is printed on a line of its own.
 type hinted interface{ Hint() string }
 
-// hintError is an error with a cure.
-type hintError struct {
-	error
-	hint string
-}
-
-func (e *hintError) Hint() string  { return e.hint }
-func (e *hintError) Unwrap() error { return e.error }
-
-func withHint(err error, hint string) error { return &hintError{err, hint} }
-
 // exitCode prints err, if any, as users see it and returns carob's exit code:
 // 125 for carob's own failures, as podman has it, or the code err carries.
 func (a *app) exitCode(err error) int {

@@ -181,7 +181,7 @@ func (u *unitMaker) units(ctx context.Context, name string) ([]unit, error) {
 
 func (u *unitMaker) single(c *libpod.Container) ([]unit, error) {
 	if c.Infra {
-		return nil, withHint(errors.New("it is the infra container of a pod"), "carob generate systemd "+c.Pod[:12])
+		return nil, libpod.WithHint(errors.New("it is the infra container of a pod"), "carob generate systemd "+c.Pod[:12])
 	}
 	in, err := u.container(c)
 	if err != nil {
@@ -210,7 +210,7 @@ func (u *unitMaker) pod(ctx context.Context, p *libpod.Pod) ([]unit, error) {
 	case p.Shares("cgroup"):
 		return nil, errors.New("the pod shares a cgroup namespace, so its process cannot live in the unit's control group")
 	case slices.ContainsFunc(all, func(c *libpod.Container) bool { return c.InitType != "" }):
-		return nil, withHint(errors.New("the pod has init containers, which have no units of their own"), "make a unit of its YAML: carob generate kube, carob-kube@.service")
+		return nil, libpod.WithHint(errors.New("the pod has init containers, which have no units of their own"), "make a unit of its YAML: carob generate kube, carob-kube@.service")
 	}
 	pod := &generate.Pod{Infra: u.word(all[i].ID, all[i].Name)}
 	pod.Service = u.service(u.unitName(u.o.podPrefix, p.ID, p.Name), all[i].Container)
@@ -240,7 +240,7 @@ func (u *unitMaker) podCommand(p *libpod.Pod) (*generate.Command, error) {
 	}
 	c, err := podCommand(p.CreateCommand)
 	if err != nil {
-		return nil, withHint(fmt.Errorf("cannot use --new: %w", err), "leave --new out: the unit then starts the pod that is there")
+		return nil, libpod.WithHint(fmt.Errorf("cannot use --new: %w", err), "leave --new out: the unit then starts the pod that is there")
 	}
 	c.Carob[0] = u.a.selfArgv()[0]
 	return c, nil
@@ -283,7 +283,7 @@ func (u *unitMaker) container(c *libpod.Container) (*generate.Container, error) 
 	}
 	var err error
 	if in.Create, err = containerCommand(c.CreateCommand, c.Process.Env); err != nil {
-		return nil, withHint(fmt.Errorf("cannot use --new: %w", err), "leave --new out: the unit then starts the container that is there")
+		return nil, libpod.WithHint(fmt.Errorf("cannot use --new: %w", err), "leave --new out: the unit then starts the container that is there")
 	}
 	in.Create.Carob[0] = in.Carob[0]
 	return in, checkUnitName(in.Unit)

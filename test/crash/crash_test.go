@@ -15,12 +15,9 @@ package crash
 
 import (
 	"encoding/json"
-	"errors"
-	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
@@ -65,15 +62,9 @@ func newSite(t *testing.T, name string) *site {
 	return s
 }
 
-// result is how a command ended; code is -1 for a death by signal.
-type result struct {
-	code           int
-	stdout, stderr string
-}
-
 // run runs a command for at most 30 s. It may be called in a goroutine, so
 // that it never ends the test.
-func (s *site) run(argv ...string) result {
+func (s *site) run(argv ...string) rig.Result {
 	s.t.Helper()
 	r, err := s.try(argv)
 	if err != nil {
@@ -82,40 +73,12 @@ func (s *site) run(argv ...string) result {
 	return r
 }
 
-// try gives the command files for its output: a pipe would wait for everybody
-// who holds its other end.
-func (s *site) try(argv []string) (r result, err error) {
-	out, err := os.CreateTemp(host.Root, "out") // not on a disk that a test fills
-	if err != nil {
-		return r, err
-	}
-	defer func() { err = errors.Join(err, out.Close(), os.Remove(out.Name())) }()
-	errs, err := os.CreateTemp(host.Root, "err")
-	if err != nil {
-		return r, err
-	}
-	defer func() { err = errors.Join(err, errs.Close(), os.Remove(errs.Name())) }()
-	cmd := s.Command(argv[0], argv[1:]...)
-	cmd.Stdout, cmd.Stderr = out, errs
-	if err := cmd.Start(); err != nil {
-		return r, err
-	}
-	timer := time.AfterFunc(30*time.Second, func() {
-		_ = cmd.Process.Signal(syscall.SIGABRT) // Go's runtime tells what it waits for
-		time.Sleep(time.Second)
-		_ = cmd.Process.Kill() // gone is as good
-	})
-	_ = cmd.Wait() // the exit code tells
-	hangs := !timer.Stop()
-	stdout, err := os.ReadFile(out.Name())
-	stderr, err2 := os.ReadFile(errs.Name())
-	if hangs {
-		return r, fmt.Errorf("hangs: %s", stderr)
-	}
-	return result{cmd.ProcessState.ExitCode(), string(stdout), string(stderr)}, errors.Join(err, err2)
+// try keeps the output off a disk that a test fills.
+func (s *site) try(argv []string) (rig.Result, error) {
+	return s.Try(host.Root, 30*time.Second, argv[0], argv[1:]...)
 }
 
-func (s *site) carob(args ...string) result {
+func (s *site) carob(args ...string) rig.Result {
 	s.t.Helper()
 	return s.run(append([]string{"carob"}, args...)...)
 }
@@ -124,10 +87,10 @@ func (s *site) carob(args ...string) result {
 func (s *site) must(args ...string) string {
 	s.t.Helper()
 	r := s.carob(args...)
-	if r.code != 0 {
-		s.t.Errorf("carob %s: exit code %d: %s%s", strings.Join(args, " "), r.code, r.stdout, r.stderr)
+	if r.Code != 0 {
+		s.t.Errorf("carob %s: exit code %d: %s%s", strings.Join(args, " "), r.Code, r.Stdout, r.Stderr)
 	}
-	return r.stdout
+	return r.Stdout
 }
 
 // listed is what ps says of a container.
@@ -201,8 +164,8 @@ func (s *site) startAgain() {
 	for _, c := range s.ps() {
 		if len(c.Names) == 1 && c.Names[0] == "victim" && c.State != "running" && c.State != "paused" {
 			r := s.carob("start", "victim")
-			if r.code != 0 && !strings.Contains(r.stderr, "no such container") { // one with --rm may go by itself
-				s.t.Errorf("start victim: exit code %d: %s", r.code, r.stderr)
+			if r.Code != 0 && !strings.Contains(r.Stderr, "no such container") { // one with --rm may go by itself
+				s.t.Errorf("start victim: exit code %d: %s", r.Code, r.Stderr)
 			}
 		}
 	}

@@ -6,11 +6,13 @@ import (
 	"strings"
 	"sync"
 	"testing"
+
+	"github.com/carob-containers/carob/test/rig"
 )
 
 // crowd runs n commands at once and returns their results in order.
-func (s *site) crowd(n int, argv func(i int) []string) []result {
-	results := make([]result, n)
+func (s *site) crowd(n int, argv func(i int) []string) []rig.Result {
+	results := make([]rig.Result, n)
 	var all sync.WaitGroup
 	for i := range n {
 		all.Go(func() { results[i] = s.carob(argv(i)...) })
@@ -25,8 +27,8 @@ func Test64AtOnce(t *testing.T) {
 	for i, r := range s.crowd(64, func(i int) []string {
 		return []string{"run", "-d", "--network=none", "--name", fmt.Sprintf("c%d", i), "busybox", "sleep", "1000"}
 	}) {
-		if r.code != 0 {
-			t.Errorf("c%d: exit code %d: %s", i, r.code, r.stderr)
+		if r.Code != 0 {
+			t.Errorf("c%d: exit code %d: %s", i, r.Code, r.Stderr)
 		}
 	}
 	if n := len(s.ps()); n != 64 {
@@ -35,8 +37,8 @@ func Test64AtOnce(t *testing.T) {
 	for i, r := range s.crowd(64, func(i int) []string {
 		return []string{"rm", "-f", "-t", "0", fmt.Sprintf("c%d", i)}
 	}) {
-		if r.code != 0 {
-			t.Errorf("rm c%d: exit code %d: %s", i, r.code, r.stderr)
+		if r.Code != 0 {
+			t.Errorf("rm c%d: exit code %d: %s", i, r.Code, r.Stderr)
 		}
 	}
 	s.inspect("64 at once")
@@ -50,10 +52,10 @@ func Test30OnOneName(t *testing.T) {
 		return append([]string{"run", "-d", "--network=none", "--name", "victim", "busybox"}, strings.Fields(payload)...)
 	}) {
 		switch {
-		case r.code == 0:
+		case r.Code == 0:
 			won++
-		case r.code != 125 || !strings.Contains(r.stderr, "in use"):
-			t.Errorf("exit code %d: %s", r.code, r.stderr)
+		case r.Code != 125 || !strings.Contains(r.Stderr, "in use"):
+			t.Errorf("exit code %d: %s", r.Code, r.Stderr)
 		}
 	}
 	if won != 1 {
@@ -72,12 +74,12 @@ func Test30OnOneContainer(t *testing.T) {
 		{"inspect", "victim"}, {"ps", "-a"}, {"kill", "victim"}, {"logs", "victim"}, {"pause", "victim"}, {"unpause", "victim"},
 	}
 	for i, r := range s.crowd(30, func(i int) []string { return kinds[i%len(kinds)] }) {
-		killed := kinds[i%len(kinds)][0] == "exec" && r.code == 137 // with the container
-		if r.code != 0 && !killed && strings.TrimSpace(r.stderr) == "" {
-			t.Errorf("%s: exit code %d and no word", strings.Join(kinds[i%len(kinds)], " "), r.code)
+		killed := kinds[i%len(kinds)][0] == "exec" && r.Code == 137 // with the container
+		if r.Code != 0 && !killed && strings.TrimSpace(r.Stderr) == "" {
+			t.Errorf("%s: exit code %d and no word", strings.Join(kinds[i%len(kinds)], " "), r.Code)
 		}
-		if strings.Contains(r.stderr, "locked") || strings.Contains(r.stderr, "panic") {
-			t.Errorf("%s: %s", strings.Join(kinds[i%len(kinds)], " "), r.stderr)
+		if strings.Contains(r.Stderr, "locked") || strings.Contains(r.Stderr, "panic") {
+			t.Errorf("%s: %s", strings.Join(kinds[i%len(kinds)], " "), r.Stderr)
 		}
 	}
 	s.inspect("30 on one container")
@@ -96,8 +98,8 @@ func TestFirstCommandsAtOnce(t *testing.T) {
 		}
 	})
 	for _, r := range s.crowd(20, func(int) []string { return []string{"ps", "-a"} }) {
-		if r.code != 0 {
-			t.Errorf("exit code %d: %s", r.code, r.stderr)
+		if r.Code != 0 {
+			t.Errorf("exit code %d: %s", r.Code, r.Stderr)
 		}
 	}
 	if _, err := os.Stat(s.Storage()); err != nil {

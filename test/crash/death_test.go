@@ -89,20 +89,20 @@ func TestMonitorDiesWhileStarting(t *testing.T) {
 			s.must(words("create --name victim busybox " + payload)...)
 			s.must("--runtime", crun, "init", "victim")
 			r := s.carob("--runtime", crun, "start", "victim")
-			if _, err := os.Stat(done); err != nil || r.code == 0 {
-				t.Fatalf("the monitor was not killed: %v %s", err, r.stderr)
+			if _, err := os.Stat(done); err != nil || r.Code == 0 {
+				t.Fatalf("the monitor was not killed: %v %s", err, r.Stderr)
 			}
 			for tries := 0; ; tries++ {
 				if all := s.ps(); len(all) != 1 || all[0].State != "running" {
 					t.Errorf("ps shows %v", all)
 				}
-				if r = s.carob("exec", "victim", "true"); r.code == 0 || tries == 50 {
+				if r = s.carob("exec", "victim", "true"); r.Code == 0 || tries == 50 {
 					break
 				}
 				time.Sleep(20 * time.Millisecond)
 			}
-			if r.code != 0 {
-				t.Errorf("the process was told to run and does not: %s", r.stderr)
+			if r.Code != 0 {
+				t.Errorf("the process was told to run and does not: %s", r.Stderr)
 			}
 			s.inspect("a monitor killed while the runtime was to start its container: " + name)
 		})
@@ -122,8 +122,8 @@ func TestContainerEndsUnderExec(t *testing.T) {
 		t.Fatal(err)
 	}
 	r := s.carob("--runtime", crun, "exec", "victim", "true")
-	if r.code != 137 || !strings.Contains(r.stderr, "cannot exec in container victim: it ended") {
-		t.Errorf("exit code %d: %q", r.code, r.stderr)
+	if r.Code != 137 || !strings.Contains(r.Stderr, "cannot exec in container victim: it ended") {
+		t.Errorf("exit code %d: %q", r.Code, r.Stderr)
 	}
 	s.inspect("a container ended while exec entered it")
 }
@@ -171,9 +171,9 @@ func TestNetworkHelperDiesAtStart(t *testing.T) {
 	s := newSite(t, "net-start")
 	killed := 0
 	for delay := time.Duration(0); delay < 30*time.Millisecond; delay += 3 * time.Millisecond {
-		ended := make(chan result, 1)
+		ended := make(chan rig.Result, 1)
 		go func() { ended <- s.carob(append(words("run -d --name victim busybox"), words(payload)...)...) }()
-		var r result
+		var r rig.Result
 		for over := false; !over; {
 			select {
 			case r = <-ended:
@@ -187,8 +187,8 @@ func TestNetworkHelperDiesAtStart(t *testing.T) {
 				}
 			}
 		}
-		if r.code != 0 && r.code != 125 {
-			t.Errorf("run without its network helper: exit code %d: %s", r.code, r.stderr)
+		if r.Code != 0 && r.Code != 125 {
+			t.Errorf("run without its network helper: exit code %d: %s", r.Code, r.Stderr)
 		}
 		s.inspect(fmt.Sprintf("network helper killed %s after its start", delay))
 		if t.Failed() {
@@ -217,8 +217,8 @@ func TestRuntimeDirectoryWiped(t *testing.T) {
 
 func (s *site) wipeRun() {
 	s.t.Helper()
-	if r := s.run("unshare", "--map-root-user", "--map-auto", "sh", "-c", "rm -rf "+s.Run+"/* "+s.Run+"/.[!.]*"); r.code != 0 {
-		s.t.Fatalf("cannot wipe the runtime directory: %s", r.stderr)
+	if r := s.run("unshare", "--map-root-user", "--map-auto", "sh", "-c", "rm -rf "+s.Run+"/* "+s.Run+"/.[!.]*"); r.Code != 0 {
+		s.t.Fatalf("cannot wipe the runtime directory: %s", r.Stderr)
 	}
 }
 

@@ -27,8 +27,8 @@ func TestFullDisk(t *testing.T) {
 			{"volume", "create", "more"},
 		} {
 			r := s.carob(argv...)
-			if r.code != 0 && !strings.Contains(r.stderr, "space") && !strings.Contains(r.stderr, "full") {
-				t.Errorf("%s with %d bytes left: exit code %d without a word about space: %s", argv[0], left, r.code, r.stderr)
+			if r.Code != 0 && !strings.Contains(r.Stderr, "space") && !strings.Contains(r.Stderr, "full") {
+				t.Errorf("%s with %d bytes left: exit code %d without a word about space: %s", argv[0], left, r.Code, r.Stderr)
 			}
 		}
 		if err := os.Remove(full); err != nil {
@@ -53,8 +53,8 @@ func TestFullRuntimeDirectory(t *testing.T) {
 		full := s.fill(left)
 		r := s.carob(append(words("run -d --network=none --name victim busybox"), words(payload)...)...)
 		// crun has words of its own, and they do not always tell.
-		if r.code != 0 && !strings.Contains(r.stderr, "space") && !strings.Contains(r.stderr, "crun: ") {
-			t.Errorf("run with %d bytes left: exit code %d without a word about space: %s", left, r.code, r.stderr)
+		if r.Code != 0 && !strings.Contains(r.Stderr, "space") && !strings.Contains(r.Stderr, "crun: ") {
+			t.Errorf("run with %d bytes left: exit code %d without a word about space: %s", left, r.Code, r.Stderr)
 		}
 		if err := os.Remove(full); err != nil {
 			t.Fatal(err)

@@ -83,6 +83,30 @@ func (s *site) unsettled() string {
 	return strings.Join(files, " ")
 }
 
+// killSteps has kill kill somebody at each of the calls, each for the first time,
+// the second, and so on until most, and looks at what becomes of that. It tells
+// how many kills there were.
+func (s *site) killSteps(w afterwork, calls []string, most int, kill func(calls string, n int)) (hits int) {
+	for _, some := range calls {
+		for n := 1; n <= most; n++ {
+			if len(w.make) > 0 {
+				s.must(words(w.make)...)
+			}
+			kill(some, n)
+			s.finished(w, fmt.Sprintf("call %d of %s", n, some))
+			if s.t.Failed() {
+				s.showTrace()
+				return hits
+			}
+			if !s.wasHit() {
+				break
+			}
+			hits++
+		}
+	}
+	return hits
+}
+
 // TestKillMonitorAtEnd kills the monitor of a container that ends at once, at
 // each step it takes.
 func TestKillMonitorAtEnd(t *testing.T) {
@@ -90,24 +114,9 @@ func TestKillMonitorAtEnd(t *testing.T) {
 		t.Run(w.name, func(t *testing.T) {
 			t.Parallel()
 			s := newSite(t, "end-mon-"+w.name)
-			hits := 0
-			for _, calls := range []string{"pwrite64", "unlink,unlinkat", "clone,clone3,fork,vfork"} {
-				for n := 1; n <= 2*depth(); n++ {
-					if len(w.make) > 0 {
-						s.must(words(w.make)...)
-					}
-					s.killHelper("carob-monitor", calls, n, operation{argv: words(w.run + " true")})
-					s.finished(w, fmt.Sprintf("monitor killed at call %d of %s", n, calls))
-					if t.Failed() {
-						s.showTrace()
-						return
-					}
-					if !s.wasHit() {
-						break
-					}
-					hits++
-				}
-			}
+			hits := s.killSteps(w, []string{"pwrite64", "unlink,unlinkat", "clone,clone3,fork,vfork"}, 2*depth(), func(calls string, n int) {
+				s.killHelper("carob-monitor", calls, n, operation{argv: words(w.run + " true")})
+			})
 			s.inspect("monitors killed at the end of their containers")
 			if hits < 6 {
 				t.Errorf("only %d kills: the test tests little", hits)
@@ -123,31 +132,16 @@ func TestKillWhoFinishesTheEnd(t *testing.T) {
 		t.Run(w.name, func(t *testing.T) {
 			t.Parallel()
 			s := newSite(t, "end-cli-"+w.name)
-			hits := 0
-			for _, calls := range []string{"pwrite64", "unlink,unlinkat", "umount2"} {
-				for n := 1; n <= depth(); n++ {
-					if len(w.make) > 0 {
-						s.must(words(w.make)...)
-					}
-					s.must(words(w.run + " " + payload)...)
-					pid := s.pid("victim", "State.Pid")
-					s.kill(s.pid("victim", "State.ConmonPid"))
-					s.kill(pid)
-					if err := os.RemoveAll(s.trace()); err != nil {
-						t.Fatal(err)
-					}
-					s.killCommand(calls, n, operation{argv: words("ps -a")})
-					s.finished(w, fmt.Sprintf("ps killed at call %d of %s", n, calls))
-					if t.Failed() {
-						s.showTrace()
-						return
-					}
-					if !s.wasHit() {
-						break
-					}
-					hits++
+			hits := s.killSteps(w, []string{"pwrite64", "unlink,unlinkat", "umount2"}, depth(), func(calls string, n int) {
+				s.must(words(w.run + " " + payload)...)
+				pid := s.pid("victim", "State.Pid")
+				s.kill(s.pid("victim", "State.ConmonPid"))
+				s.kill(pid)
+				if err := os.RemoveAll(s.trace()); err != nil {
+					t.Fatal(err)
 				}
-			}
+				s.killCommand(calls, n, operation{argv: words("ps -a")})
+			})
 			s.inspect("ps killed over what others left")
 			if hits < 3 {
 				t.Errorf("only %d kills: the test tests little", hits)

@@ -21,16 +21,16 @@ func (s *site) refused(code int, says string, argv ...string) {
 	s.t.Helper()
 	r := s.carob(argv...)
 	line := strings.Join(argv, " ")
-	words, hint, hinted := strings.Cut(strings.TrimSuffix(r.stderr, "\n"), "\n")
-	if r.code != code {
-		s.t.Errorf("%s: exit code %d, not %d: %s", line, r.code, code, r.stderr)
+	words, hint, hinted := strings.Cut(strings.TrimSuffix(r.Stderr, "\n"), "\n")
+	if r.Code != code {
+		s.t.Errorf("%s: exit code %d, not %d: %s", line, r.Code, code, r.Stderr)
 	}
 	helpful := !hinted || strings.HasPrefix(hint, "Hint: ") || strings.HasPrefix(hint, "See 'carob ")
 	if !strings.HasPrefix(words, "Error: ") || !helpful || strings.Contains(hint, "\n") {
-		s.t.Errorf("%s: not one clear line: %q", line, r.stderr)
+		s.t.Errorf("%s: not one clear line: %q", line, r.Stderr)
 	}
-	if !strings.Contains(r.stderr, says) {
-		s.t.Errorf("%s: nothing of %q in: %s", line, says, r.stderr)
+	if !strings.Contains(r.Stderr, says) {
+		s.t.Errorf("%s: nothing of %q in: %s", line, says, r.Stderr)
 	}
 }
 
@@ -247,8 +247,8 @@ func (s *site) wrongDigest() string {
 	if err := os.Mkdir(dir, 0o755); err != nil {
 		s.t.Fatal(err)
 	}
-	if r := s.run("tar", "-C", dir, "-xf", filepath.Join(host.Images, "layers.oci.tar")); r.code != 0 {
-		s.t.Fatal(r.stderr)
+	if r := s.run("tar", "-C", dir, "-xf", filepath.Join(host.Images, "layers.oci.tar")); r.Code != 0 {
+		s.t.Fatal(r.Stderr)
 	}
 	blobs, err := filepath.Glob(filepath.Join(dir, "blobs/sha256/*"))
 	if err != nil {
@@ -325,8 +325,8 @@ func TestMissingPrograms(t *testing.T) {
 	s.must("system", "migrate")
 	s.Env = append(s.Env, "PATH="+s.without("newuidmap", "newgidmap"))
 	r := s.carob("info")
-	if !strings.Contains(r.stderr, "apt-get install uidmap") {
-		t.Errorf("newuidmap is missing: exit code %d: %s", r.code, r.stderr)
+	if !strings.Contains(r.Stderr, "apt-get install uidmap") {
+		t.Errorf("newuidmap is missing: exit code %d: %s", r.Code, r.Stderr)
 	}
 	s.Env = append(s.Env, "PATH="+path)
 	s.must("system", "migrate")

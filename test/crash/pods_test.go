@@ -37,7 +37,7 @@ func (s *site) inspectPod(when string) {
 	s.t.Helper()
 	before := s.t.Failed()
 	s.must("pod", "ps")
-	if s.carob("pod", "exists", "p").code == 0 {
+	if s.carob("pod", "exists", "p").Code == 0 {
 		s.must("pod", "start", "p")
 		s.must("run", "--rm", "--pod", "p", "busybox", "true")
 	}
@@ -106,7 +106,7 @@ func TestMemberRunsAgainWithoutSandbox(t *testing.T) {
 		old := s.pid("victim", "State.Pid")
 		s.kill(old)
 		for begin := time.Now(); ; time.Sleep(50 * time.Millisecond) {
-			if now := s.pid("victim", "State.Pid"); now != 0 && now != old && s.carob("exec", "victim", "true").code == 0 {
+			if now := s.pid("victim", "State.Pid"); now != 0 && now != old && s.carob("exec", "victim", "true").Code == 0 {
 				break
 			}
 			if time.Since(begin) > 20*time.Second {
@@ -129,7 +129,7 @@ func (s *site) helperPID() int {
 		s.t.Fatalf("no pid file of the network helper (%v)", err)
 	}
 	out := s.run("cat", files[0])
-	pid, err := strconv.Atoi(strings.TrimSpace(out.stdout))
+	pid, err := strconv.Atoi(strings.TrimSpace(out.Stdout))
 	if err != nil {
 		s.t.Fatal(err)
 	}
@@ -153,8 +153,8 @@ func Test20OnOnePod(t *testing.T) {
 		}
 		return words("pod inspect p")
 	}) {
-		if r.code != 0 {
-			t.Errorf("command %d: exit code %d: %s", i, r.code, r.stderr)
+		if r.Code != 0 {
+			t.Errorf("command %d: exit code %d: %s", i, r.Code, r.Stderr)
 		}
 	}
 	if n := strings.TrimSpace(s.must("pod", "inspect", "--format", "{{.NumContainers}}", "p")); n != "6" {
@@ -163,10 +163,10 @@ func Test20OnOnePod(t *testing.T) {
 	s.must("pod", "start", "p")
 	gone := 0
 	for _, r := range s.crowd(20, func(int) []string { return words("pod rm -f -t 0 p") }) {
-		if r.code == 0 && strings.TrimSpace(r.stdout) != "" {
+		if r.Code == 0 && strings.TrimSpace(r.Stdout) != "" {
 			gone++
-		} else if r.code > 1 {
-			t.Errorf("pod rm: exit code %d: %s", r.code, r.stderr)
+		} else if r.Code > 1 {
+			t.Errorf("pod rm: exit code %d: %s", r.Code, r.Stderr)
 		}
 	}
 	if gone == 0 {
@@ -188,8 +188,8 @@ func TestPodAfterReboot(t *testing.T) {
 	for _, pid := range append(pids, keeper) {
 		s.kill(pid)
 	}
-	if r := s.run("sh", "-c", "rm -rf "+s.Run+"/*"); r.code != 0 {
-		t.Fatal(r.stderr)
+	if r := s.run("sh", "-c", "rm -rf "+s.Run+"/*"); r.Code != 0 {
+		t.Fatal(r.Stderr)
 	}
 	if state := s.must("pod", "inspect", "--format", "{{.State}}", "p"); state != "Exited\n" {
 		t.Errorf("the pod is %s", state)
@@ -204,8 +204,8 @@ func TestPodWithoutRuntimeDir(t *testing.T) {
 	t.Parallel()
 	s := newSite(t, "pod-wiped")
 	s.runVictim("--pod", "new:p")
-	if r := s.run("sh", "-c", "rm -rf "+s.Run+"/*"); r.code != 0 {
-		t.Fatal(r.stderr)
+	if r := s.run("sh", "-c", "rm -rf "+s.Run+"/*"); r.Code != 0 {
+		t.Fatal(r.Stderr)
 	}
 	s.must("pod", "ps")
 	s.must("pod", "start", "p")

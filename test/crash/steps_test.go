@@ -194,8 +194,8 @@ func (s *site) wrappedCarob(helper string, strace func(pid string) string) []str
 	s.t.Helper()
 	prefix := filepath.Join(s.Home, "wrapped")
 	if _, err := os.Stat(prefix); err != nil {
-		if r := s.run("cp", "-r", host.Prefix, prefix); r.code != 0 {
-			s.t.Fatalf("cannot copy carob: %s", r.stderr)
+		if r := s.run("cp", "-r", host.Prefix, prefix); r.Code != 0 {
+			s.t.Fatalf("cannot copy carob: %s", r.Stderr)
 		}
 	}
 	carob := []string{filepath.Join(prefix, "bin/carob")}

@@ -13,7 +13,6 @@ import (
 	"strconv"
 	"strings"
 	"sync"
-	"syscall"
 	"testing"
 	"time"
 
@@ -282,65 +281,33 @@ func (s *site) visited() {
 	s.there(taken, "what the visitor wrote")
 }
 
-// result is how a command ended.
-type result struct {
-	code           int
-	stdout, stderr string
-}
-
-// must is a command that works, after whatever happened before. It has files
-// for its output: a pipe would wait for everybody who holds its other end.
+// must is a command that works, after whatever happened before.
 func (s *site) must(args ...string) string {
 	s.t.Helper()
 	r, err := s.try(args)
 	if err != nil {
 		s.t.Fatalf("carob %s: %v", strings.Join(args, " "), err)
 	}
-	if r.code != 0 {
-		s.t.Errorf("carob %s: exit code %d: %s%s", strings.Join(args, " "), r.code, r.stdout, r.stderr)
+	if r.Code != 0 {
+		s.t.Errorf("carob %s: exit code %d: %s%s", strings.Join(args, " "), r.Code, r.Stdout, r.Stderr)
 	}
-	return r.stdout
+	return r.Stdout
 }
 
-func (s *site) try(args []string) (r result, err error) {
-	out, err := os.CreateTemp(host.Root, "out")
-	if err != nil {
-		return r, err
-	}
-	defer func() { err = errors.Join(err, out.Close(), os.Remove(out.Name())) }()
-	errs, err := os.CreateTemp(host.Root, "err")
-	if err != nil {
-		return r, err
-	}
-	defer func() { err = errors.Join(err, errs.Close(), os.Remove(errs.Name())) }()
-	cmd := s.Command("carob", args...)
-	cmd.Stdout, cmd.Stderr = out, errs
-	if err := cmd.Start(); err != nil {
-		return r, err
-	}
-	timer := time.AfterFunc(patience, func() {
-		_ = cmd.Process.Signal(syscall.SIGABRT) // Go's runtime tells what it waits for
-	})
-	_ = cmd.Wait() // the exit code tells
-	hangs := !timer.Stop()
-	stdout, err := os.ReadFile(out.Name())
-	stderr, err2 := os.ReadFile(errs.Name())
-	if hangs {
-		return r, fmt.Errorf("hangs: %s", stderr)
-	}
-	return result{cmd.ProcessState.ExitCode(), string(stdout), string(stderr)}, errors.Join(err, err2)
+func (s *site) try(args []string) (rig.Result, error) {
+	return s.Try(host.Root, patience, "carob", args...)
 }
 
 // tell logs what helps to understand a failure.
 func (s *site) tell() {
 	for _, args := range [][]string{{"ps", "--all"}, {"pod", "ps"}} {
 		if r, err := s.try(args); err == nil {
-			s.t.Logf("carob %s:\n%s%s", strings.Join(args, " "), r.stdout, r.stderr)
+			s.t.Logf("carob %s:\n%s%s", strings.Join(args, " "), r.Stdout, r.Stderr)
 		}
 	}
 	for _, name := range servers {
 		if r, err := s.try([]string{"logs", "--tail", "15", s.containers[name]}); err == nil && s.containers[name] != "" {
-			s.t.Logf("the last lines of %s:\n%s%s", name, r.stdout, r.stderr)
+			s.t.Logf("the last lines of %s:\n%s%s", name, r.Stdout, r.Stderr)
 		}
 	}
 }
