@@ -280,3 +280,22 @@ func TestDozeBetweenChecks(t *testing.T) {
 	must(t, dialUntil(t, b.cfg.RunDir).Stop(0, 0))
 	b.waitRecord("the end", func(r *monitor.Record) bool { return r.State == monitor.StateExited })
 }
+
+// TestPreservedDescriptorsOutliveTheQuiet has a container run again after a
+// time in which its monitor might have dozed.
+func TestPreservedDescriptorsOutliveTheQuiet(t *testing.T) {
+	t.Parallel()
+	b := newDozer(t, "sh", "-c", "echo given >&3; sleep 3; exit 5")
+	out, err := os.Create(b.path("given"))
+	must(t, err)
+	b.cfg.PreserveFDs, b.cfg.RestartPolicy, b.cfg.RestartMax = 1, "on-failure", 1
+	b.opts.Extra = []*os.File{out}
+	c := b.spawn()
+	_, err = c.WaitStarted()
+	must(t, err)
+	c.Close()
+	b.waitRecord("the end", func(r *monitor.Record) bool { return r.State == monitor.StateExited })
+	if data, _ := os.ReadFile(b.path("given")); string(data) != "given\ngiven\n" {
+		t.Errorf("the descriptor got %q", data)
+	}
+}

@@ -105,11 +105,16 @@ func (s *supervisor) closeChildEnds() {
 		unix.Close(fd)
 	}
 	s.ends = nil
-	if s.cfg.RestartPolicy == "" || s.cfg.RestartPolicy == "no" {
+	if !s.keepsPreserved() {
 		for i := range s.cfg.PreserveFDs {
 			unix.Close(RecordFD + 1 + i)
 		}
 	}
+}
+
+// keepsPreserved tells that there are descriptors which another run will need.
+func (s *supervisor) keepsPreserved() bool {
+	return s.cfg.PreserveFDs > 0 && s.cfg.RestartPolicy != "" && s.cfg.RestartPolicy != "no"
 }
 
 // startReading begins to pump, once the container is there.
