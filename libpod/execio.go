@@ -67,7 +67,7 @@ func (s *execStreams) errors(x *execution) (io.Writer, error) {
 	if to == nil {
 		to = io.Discard
 	}
-	filter := &wordsFilter{to: to, name: x.oci.Name, log: x.logPath()}
+	filter := &wordsFilter{to: to, x: x}
 	out, ok1 := s.o.Stdout.(*os.File)
 	err, ok2 := s.o.Stderr.(*os.File)
 	if ok1 && ok2 && sameFile(out, err) {
@@ -98,9 +98,9 @@ func (s *execStreams) dropOutlets() {
 // wordsFilter leaves out the runtime's own last words. They can only be the
 // first ones, and the runtime writes them into its log a moment later.
 type wordsFilter struct {
-	to        io.Writer
-	name, log string
-	begun     bool
+	to    io.Writer
+	x     *execution
+	begun bool
 }
 
 func (f *wordsFilter) Write(p []byte) (int, error) {
@@ -118,13 +118,29 @@ func (f *wordsFilter) isRuntime(p []byte) bool {
 	if strings.Contains(line, "\n") {
 		return false
 	}
-	for try := 0; try < 3; try++ {
-		if _, text := monitor.RuntimeError(f.name, f.log); text != "" {
+	patience := 3
+	if monitor.MayBeRuntimeError(line) {
+		patience = 200 // on a busy machine the moment is a long one
+	}
+	for range patience {
+		over := f.x.runtimeEnded()
+		if _, text := monitor.RuntimeError(f.x.oci.Name, f.x.logPath()); text != "" {
 			return strings.Contains(text, line)
+		}
+		if over {
+			return false
 		}
 		time.Sleep(time.Millisecond)
 	}
 	return false
+}
+
+// runtimeEnded tells whether the runtime, which we have not waited for yet, has
+// ended: then it writes no log any more.
+func (x *execution) runtimeEnded() bool {
+	var info unix.Siginfo
+	err := unix.Waitid(unix.P_PID, x.cmd.Process.Pid, &info, unix.WEXITED|unix.WNOHANG|unix.WNOWAIT, nil)
+	return err != nil || info.Signo != 0
 }
 
 func (s *execStreams) input() (io.Reader, error) {

@@ -16,3 +16,10 @@ func RuntimeError(name, log string) (int, string) {
 	code, class := classify(text, execFailed)
 	return code, name + ": " + text + ": " + class
 }
+
+// MayBeRuntimeError tells that a line has words which OCI runtimes end with when
+// they cannot execute a command.
+func MayBeRuntimeError(line string) bool {
+	code, _ := classify(line, 0)
+	return code != 0
+}
