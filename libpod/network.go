@@ -110,7 +110,19 @@ func (rt *Runtime) PodIP(mode string) string {
 
 // sweepNetworks ends what killed starts have left of networks.
 func (rt *Runtime) sweepNetworks() error {
-	return netns.Sweep(filepath.Dir(rt.dirs.ContainerRun("any")), monitor.PastaPID, monitor.SocketFile, store.SandboxFile)
+	return netns.Sweep(filepath.Dir(rt.dirs.ContainerRun("any")), monitor.PastaPID, rt.supervised, monitor.SocketFile, store.SandboxFile)
+}
+
+// supervised tells that a container has a monitor or a sandbox, or is about to:
+// one that was just forked has made nothing yet.
+func (rt *Runtime) supervised(id string) bool {
+	record, err := os.Open(filepath.Join(rt.dirs.Container(id), monitor.RecordFile))
+	if err != nil {
+		return false
+	}
+	defer record.Close()
+	held, err := monitor.RecordLocked(int(record.Fd()))
+	return held || err != nil
 }
 
 // immediate tells that there is nothing to wait for.

@@ -283,8 +283,9 @@ func TestKillWhileStarting(t *testing.T) {
 	}
 }
 
-// TestSweep: of three directories, one belongs to a container, one to a start
-// under way, and one to a start that was killed.
+// TestSweep: of four directories, one belongs to a container, one to a container
+// whose monitor has made nothing yet, one to a start under way, and one to a
+// start that was killed.
 func TestSweep(t *testing.T) {
 	if os.Getuid() != 0 {
 		inside(t)
@@ -292,7 +293,7 @@ func TestSweep(t *testing.T) {
 	needs(t, Slirp)
 	parent := t.TempDir()
 	helpers := map[string]*Helper{}
-	for _, name := range []string{"taken", "starting", "killed"} {
+	for _, name := range []string{"taken", "busy", "starting", "killed"} {
 		if err := os.Mkdir(filepath.Join(parent, name), 0o700); err != nil {
 			t.Fatal(err)
 		}
@@ -302,6 +303,8 @@ func TestSweep(t *testing.T) {
 		t.Fatal(err)
 	}
 	helpers["taken"].Release()
+	helpers["busy"].Release()
+	busy := func(name string) bool { return name == "busy" }
 	helpers["killed"].file.Close()
 	for _, name := range []string{"empty", "old"} {
 		if err := os.Mkdir(filepath.Join(parent, name), 0o700); err != nil {
@@ -312,20 +315,61 @@ func TestSweep(t *testing.T) {
 	if err := os.Chtimes(filepath.Join(parent, "old"), hourAgo, hourAgo); err != nil {
 		t.Fatal(err)
 	}
-	if err := Sweep(parent, "pid", "sock"); err != nil {
+	if err := Sweep(parent, "pid", busy, "sock"); err != nil {
 		t.Fatal(err)
 	}
 	left, err := os.ReadDir(parent)
-	if err != nil || fmt.Sprint(left) != "[d empty/ d starting/ d taken/]" {
+	if err != nil || fmt.Sprint(left) != "[d busy/ d empty/ d starting/ d taken/]" {
 		t.Errorf("left %v, %v", left, err)
 	}
-	for _, name := range []string{"taken", "starting"} {
+	for _, name := range []string{"taken", "busy", "starting"} {
 		if _, err := os.Stat(helpers[name].pidFile); err != nil {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
-	if err := Sweep(filepath.Join(parent, "nothing"), "pid", "sock"); err != nil {
+	if err := Sweep(filepath.Join(parent, "nothing"), "pid", busy, "sock"); err != nil {
 		t.Errorf("without a directory: %v", err)
+	}
+}
+
+// TestSweepBesideStarts has starts make their pid files while others sweep: what
+// a start has made and locked stays.
+func TestSweepBesideStarts(t *testing.T) {
+	parent := t.TempDir()
+	stop, swept := make(chan struct{}), make(chan error, 2)
+	for range cap(swept) {
+		go func() {
+			var err error
+			for {
+				select {
+				case <-stop:
+					swept <- err
+					return
+				default:
+					err = errors.Join(err, Sweep(parent, "pid", func(string) bool { return false }))
+				}
+			}
+		}()
+	}
+	for i := range 500 {
+		name := filepath.Join(parent, strconv.Itoa(i%3), "pid")
+		f, err := openPIDFile(name)
+		if err != nil {
+			t.Error(err)
+			break
+		}
+		mine, err1 := f.Stat()
+		there, err2 := os.Stat(name)
+		if err1 != nil || err2 != nil || !os.SameFile(mine, there) {
+			t.Errorf("start %d: its file was swept: %v, %v", i, err1, err2)
+		}
+		f.Close()
+	}
+	close(stop)
+	for range cap(swept) {
+		if err := <-swept; err != nil {
+			t.Error(err)
+		}
 	}
 }
 

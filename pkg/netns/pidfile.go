@@ -27,25 +27,56 @@ import (
 // is ended.
 func openPIDFile(name string) (*os.File, error) {
 	for {
-		if err := Stop(name); err != nil {
-			return nil, err
+		f, old, err := lockPIDFile(name)
+		if err == nil && f == nil {
+			continue
 		}
-		f, err := os.OpenFile(name, os.O_RDWR|os.O_CREATE, 0o600)
 		if err != nil {
 			return nil, fmt.Errorf("cannot write down the network helper: %w", err)
 		}
-		// Sweep may come between: then it has the lock for a moment, and the
-		// file is gone when we get it.
-		var st unix.Stat_t
-		err = errors.Join(unix.Flock(int(f.Fd()), unix.LOCK_EX), unix.Fstat(int(f.Fd()), &st))
-		if err == nil && st.Nlink > 0 {
+		if !old {
 			return f, nil
 		}
-		f.Close()
-		if err != nil && !errors.Is(err, unix.EINTR) {
-			return nil, fmt.Errorf("cannot lock the network helper's pid file: %w", err)
+		if err := errors.Join(end(name), f.Truncate(0)); err != nil {
+			f.Close()
+			return nil, err
 		}
+		return f, nil
 	}
+}
+
+// lockPIDFile opens and locks the file, and tells whether it was there before.
+// It returns none, to be called again, when Sweep came between: that has had
+// the lock, and the file is gone with its directory.
+func lockPIDFile(name string) (f *os.File, old bool, err error) {
+	if err := os.MkdirAll(filepath.Dir(name), 0o700); err != nil {
+		return nil, false, err
+	}
+	f, err = os.OpenFile(name, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
+	if old = errors.Is(err, os.ErrExist); old {
+		f, err = os.OpenFile(name, os.O_RDWR, 0)
+	}
+	if errors.Is(err, os.ErrNotExist) {
+		return nil, old, nil
+	}
+	if err != nil {
+		return nil, old, err
+	}
+	err = unix.Flock(int(f.Fd()), unix.LOCK_EX)
+	if err == nil && linked(f) {
+		return f, old, nil
+	}
+	f.Close()
+	if errors.Is(err, unix.EINTR) {
+		err = nil
+	}
+	return nil, old, err
+}
+
+// linked tells that the file was not removed yet.
+func linked(f *os.File) bool {
+	var st unix.Stat_t
+	return unix.Fstat(int(f.Fd()), &st) == nil && st.Nlink > 0
 }
 
 // running is called when the helper is on its own: from here on only its pid
@@ -67,6 +98,17 @@ const stopTimeout = 2000
 // whoever started the helper was killed before it could write it down: then
 // the helper is looked for by its name. A missing file is fine.
 func Stop(pidFile string) error {
+	if err := end(pidFile); err != nil {
+		return err
+	}
+	if err := os.Remove(pidFile); err != nil && !errors.Is(err, os.ErrNotExist) { // somebody else may be at it
+		return fmt.Errorf("cannot forget the network helper: %w", err)
+	}
+	return nil
+}
+
+// end is Stop without the removal of the file.
+func end(pidFile string) error {
 	data, err := os.ReadFile(pidFile)
 	if errors.Is(err, os.ErrNotExist) {
 		return nil
@@ -79,18 +121,15 @@ func Stop(pidFile string) error {
 	} else {
 		killStray(pidFile)
 	}
-	if err := os.Remove(pidFile); err != nil && !errors.Is(err, os.ErrNotExist) { // somebody else may be at it
-		return fmt.Errorf("cannot forget the network helper: %w", err)
-	}
 	return nil
 }
 
 // Sweep ends the helpers of starts that were killed before a container could
 // take them over. parent holds a directory per container; pidFile is the name
-// of the pid file in it, and taken are names of which one is there as soon as,
-// and as long as, somebody looks after the container. The directories go as
-// well.
-func Sweep(parent, pidFile string, taken ...string) error {
+// of the pid file in it. Somebody looks after the container if busy says so of
+// the directory's name, or if one of the names taken is in it. The directories
+// go as well.
+func Sweep(parent, pidFile string, busy func(name string) bool, taken ...string) error {
 	dirs, err := os.ReadDir(parent)
 	if err != nil && !errors.Is(err, os.ErrNotExist) {
 		return fmt.Errorf("cannot look for abandoned network helpers: %w", err)
@@ -101,7 +140,7 @@ func Sweep(parent, pidFile string, taken ...string) error {
 		if hasAny(dir, taken) {
 			continue
 		}
-		errs = append(errs, sweepOne(dir, filepath.Join(dir, pidFile), taken))
+		errs = append(errs, sweepOne(dir, pidFile, busy, taken))
 	}
 	return errors.Join(errs...)
 }
@@ -113,7 +152,8 @@ func hasAny(dir string, names []string) bool {
 	})
 }
 
-func sweepOne(dir, pidFile string, taken []string) error {
+func sweepOne(dir, name string, busy func(name string) bool, taken []string) error {
+	pidFile := filepath.Join(dir, name)
 	f, err := os.Open(pidFile)
 	if errors.Is(err, os.ErrNotExist) {
 		removeOld(dir)
@@ -126,10 +166,21 @@ func sweepOne(dir, pidFile string, taken []string) error {
 	if unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB) != nil {
 		return nil // its starter is at work
 	}
-	if hasAny(dir, taken) {
+	if !linked(f) {
+		return nil // somebody else has swept it
+	}
+	if hasAny(dir, taken) || busy(filepath.Base(dir)) {
 		return nil // and has just finished
 	}
-	return errors.Join(Stop(pidFile), os.RemoveAll(dir))
+	if err := end(pidFile); err != nil {
+		return err
+	}
+	// Out of the way first: whoever waits for the lock makes the directory anew.
+	gone := dir + ".gone"
+	if err := os.Rename(dir, gone); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return fmt.Errorf("cannot remove what is left of a container's start: %w", err)
+	}
+	return os.RemoveAll(gone)
 }
 
 // removeOld removes an empty directory unless a start may just have made it.
