@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"slices"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -64,17 +65,27 @@ func runRm(ctx context.Context, a *app, o *rmOptions, args []string) error {
 		return &exitError{code: 1, err: err}
 	}
 	if err == nil {
-		err = removeStale(o.cidFiles)
+		err = removeStale(ctx, rt, o.cidFiles)
 	}
 	return err
 }
 
 // removeStale removes the files of containers that were never made, because
-// their creation was killed.
-func removeStale(cidFiles []string) error {
+// their creation was killed. A file that another container has claimed since
+// stays.
+func removeStale(ctx context.Context, rt *libpod.Runtime, cidFiles []string) error {
 	var errs []error
 	for _, path := range cidFiles {
-		if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
+		id, err := os.ReadFile(path)
+		if err == nil {
+			_, err = rt.Container(ctx, strings.TrimSpace(string(id)))
+			var gone *libpod.NoContainerError
+			if err == nil || !errors.As(err, &gone) {
+				continue
+			}
+			err = os.Remove(path)
+		}
+		if err != nil && !errors.Is(err, os.ErrNotExist) {
 			errs = append(errs, fmt.Errorf("cannot remove the CID file: %w", err))
 		}
 	}
