@@ -20,8 +20,8 @@ type group struct{ name, account string }
 // phases are the boots of the machine, each with what runs in it. Between two
 // of them it reboots in good order.
 var phases = [][]group{
-	{{"user", "ct"}, {"wide", "wide"}, {"root", "root"}, {"before-reboot", "ct"}},
-	{{"after-reboot", "ct"}},
+	{{"user", "ct"}, {"wide", "wide"}, {"root", "root"}, {"before-reboot", "ct"}, {"before-reboot-units", "wide"}},
+	{{"after-reboot", "ct"}, {"after-reboot-units", "wide"}},
 }
 
 // phaseFile counts the boots; it is on the root disk.
