@@ -70,6 +70,8 @@ func fillStage(stage string) error {
 		{"cp", self, filepath.Join(stage, "body")},
 		{"cp", "-r", "test/vm/scripts", filepath.Join(stage, "source")},
 		{"cp", "-r", "pkg/unitfile/generate/testdata", filepath.Join(stage, "units")},
+		{"cp", "-r", "pkg/quadlet/testdata", filepath.Join(stage, "quadlet")},
+		{"cp", "-r", "docs/tutorials", "test/vm/tutorial.sh", filepath.Join(stage, "source")},
 		{"cp", "-rL", filepath.Join(cache, "images"), filepath.Join(stage, "images")},
 	} {
 		if err := run(top, argv...); err != nil {
