@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"runtime"
 
 	"github.com/moby/sys/mountinfo"
 	"golang.org/x/sys/unix"
@@ -78,7 +77,7 @@ func (c *Container) mountLive(st *State) (string, error) {
 	if ours, err := os.Stat(path); err == nil && os.SameFile(ours, theirs) {
 		return path, nil // it is no mount at all, or shown already
 	}
-	fd, err := cloneMount(st.MonitorPID, cfg.Rootfs)
+	fd, err := openMountOf(st.MonitorPID, cfg.Rootfs)
 	if err != nil {
 		return "", err
 	}
@@ -119,43 +118,6 @@ func (c *Container) mountOverlayRootfs() error {
 		}
 	}
 	return mountOverlay(at, c.Rootfs.Path, filepath.Join(base, "upper"), filepath.Join(base, "work"), c.mountLabel())
-}
-
-// cloneMount returns a copy of the mount at path in another process's mount
-// namespace, not yet shown anywhere. Only a thread inside can take it
-// (open_tree(2)).
-func cloneMount(pid int, path string) (int, error) {
-	type result struct {
-		fd  int
-		err error
-	}
-	done := make(chan result, 1)
-	go func() {
-		runtime.LockOSThread() // never unlocked: the thread ends with the goroutine
-		fd, err := cloneInside(pid, path)
-		done <- result{fd, err}
-	}()
-	r := <-done
-	return r.fd, r.err
-}
-
-func cloneInside(pid int, path string) (int, error) {
-	ns, err := unix.Open(fmt.Sprintf("/proc/%d/ns/mnt", pid), unix.O_RDONLY|unix.O_CLOEXEC, 0)
-	if err != nil {
-		return -1, fmt.Errorf("cannot open the monitor's mount namespace: %w", err)
-	}
-	defer unix.Close(ns)
-	if err := unix.Unshare(unix.CLONE_FS); err != nil { // setns(2) wants it
-		return -1, err
-	}
-	if err := unix.Setns(ns, unix.CLONE_NEWNS); err != nil {
-		return -1, fmt.Errorf("cannot enter the monitor's mount namespace: %w", err)
-	}
-	fd, err := unix.OpenTree(unix.AT_FDCWD, path, unix.OPEN_TREE_CLONE|unix.OPEN_TREE_CLOEXEC)
-	if err != nil {
-		return -1, fmt.Errorf("cannot take the mount at %s: %w", path, err)
-	}
-	return fd, nil
 }
 
 // MountPoint is where Mount shows the container, "" when it does not.

@@ -1,10 +1,27 @@
 package main
 
 import (
+	"context"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
+
+	"github.com/carob-containers/carob/libpod"
 )
+
+// completeNames offers those names that begin with what was typed.
+func (a *app) completeNames(ctx context.Context, typed string, list func(context.Context, *libpod.Runtime) ([]string, error)) ([]string, cobra.ShellCompDirective) {
+	rt, err := a.open(ctx)
+	if err != nil {
+		return nil, cobra.ShellCompDirectiveError
+	}
+	names, err := list(ctx, rt)
+	if err != nil {
+		return nil, cobra.ShellCompDirectiveError
+	}
+	return slices.DeleteFunc(names, func(name string) bool { return !strings.HasPrefix(name, typed) }), cobra.ShellCompDirectiveNoFileComp
+}
 
 // completeContainers offers the names of containers, and IDs once some of one
 // was typed.

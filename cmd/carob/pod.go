@@ -40,21 +40,16 @@ func podCommands() []command {
 }
 
 func (a *app) completePods(cmd *cobra.Command, _ []string, typed string) ([]string, cobra.ShellCompDirective) {
-	rt, err := a.open(cmd.Context())
-	if err != nil {
-		return nil, cobra.ShellCompDirectiveError
+	return a.completeNames(cmd.Context(), typed, podNames)
+}
+
+func podNames(ctx context.Context, rt *libpod.Runtime) ([]string, error) {
+	all, err := rt.Pods(ctx)
+	names := make([]string, len(all))
+	for n, p := range all {
+		names[n] = p.Name
 	}
-	all, err := rt.Pods(cmd.Context())
-	if err != nil {
-		return nil, cobra.ShellCompDirectiveError
-	}
-	var out []string
-	for _, p := range all {
-		if strings.HasPrefix(p.Name, typed) {
-			out = append(out, p.Name)
-		}
-	}
-	return out, cobra.ShellCompDirectiveNoFileComp
+	return names, err
 }
 
 func (a *app) completeContainersAndPods(cmd *cobra.Command, args []string, typed string) ([]string, cobra.ShellCompDirective) {

@@ -30,21 +30,16 @@ func secretCommands() []command {
 }
 
 func (a *app) completeSecrets(cmd *cobra.Command, _ []string, typed string) ([]string, cobra.ShellCompDirective) {
-	rt, err := a.open(cmd.Context())
-	if err != nil {
-		return nil, cobra.ShellCompDirectiveError
+	return a.completeNames(cmd.Context(), typed, secretNames)
+}
+
+func secretNames(ctx context.Context, rt *libpod.Runtime) ([]string, error) {
+	all, err := rt.Secrets(ctx)
+	names := make([]string, len(all))
+	for n, s := range all {
+		names[n] = s.Name
 	}
-	all, err := rt.Secrets(cmd.Context())
-	if err != nil {
-		return nil, cobra.ShellCompDirectiveError
-	}
-	var out []string
-	for _, s := range all {
-		if strings.HasPrefix(s.Name, typed) {
-			out = append(out, s.Name)
-		}
-	}
-	return out, cobra.ShellCompDirectiveNoFileComp
+	return names, err
 }
 
 type secretCreateOptions struct {

@@ -37,21 +37,17 @@ func volumeCommands() []command {
 }
 
 func (a *app) completeVolumes(cmd *cobra.Command, _ []string, typed string) ([]string, cobra.ShellCompDirective) {
-	rt, err := a.open(cmd.Context())
-	if err != nil {
-		return nil, cobra.ShellCompDirectiveError
+	return a.completeNames(cmd.Context(), typed, volumeNames)
+}
+
+// volumeNames are those of all volumes.
+func volumeNames(ctx context.Context, rt *libpod.Runtime) ([]string, error) {
+	all, err := rt.Volumes(ctx)
+	names := make([]string, len(all))
+	for n, v := range all {
+		names[n] = v.Name
 	}
-	all, err := rt.Volumes(cmd.Context())
-	if err != nil {
-		return nil, cobra.ShellCompDirectiveError
-	}
-	var out []string
-	for _, v := range all {
-		if strings.HasPrefix(v.Name, typed) {
-			out = append(out, v.Name)
-		}
-	}
-	return out, cobra.ShellCompDirectiveNoFileComp
+	return names, err
 }
 
 type volumeCreateOptions struct {

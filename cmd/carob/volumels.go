@@ -137,12 +137,8 @@ func runVolumeInspect(ctx context.Context, a *app, o *volumeInspectOptions, args
 		return err
 	}
 	if o.all {
-		all, err := rt.Volumes(ctx)
-		if err != nil {
+		if args, err = volumeNames(ctx, rt); err != nil {
 			return err
-		}
-		for _, v := range all {
-			args = append(args, v.Name)
 		}
 	}
 	objects := []any{}

@@ -46,12 +46,8 @@ func runVolumeRm(ctx context.Context, a *app, o *volumeRmOptions, args []string)
 		return err
 	}
 	if o.all {
-		all, err := rt.Volumes(ctx)
-		if err != nil {
+		if args, err = volumeNames(ctx, rt); err != nil {
 			return err
-		}
-		for _, v := range all {
-			args = append(args, v.Name)
 		}
 	}
 	var failed []error

@@ -18,20 +18,16 @@ type Lock struct{ f *os.File }
 // waits for its present holder until ctx ends. A file that was removed while
 // waiting is an error that satisfies os.ErrNotExist.
 func Acquire(ctx context.Context, path string, makeFile bool) (*Lock, error) {
-	flags := os.O_RDWR
-	if makeFile {
-		flags |= os.O_CREATE
-	}
-	f, err := os.OpenFile(path, flags, 0o600)
-	if err != nil {
-		return nil, err
-	}
-	return acquired(ctx, f, path, unix.LOCK_EX)
+	return acquire(ctx, path, makeFile, unix.LOCK_EX)
 }
 
 // AcquireShared is Acquire for many holders at once, none of whom changes
 // what the lock is for.
 func AcquireShared(ctx context.Context, path string, makeFile bool) (*Lock, error) {
+	return acquire(ctx, path, makeFile, unix.LOCK_SH)
+}
+
+func acquire(ctx context.Context, path string, makeFile bool, how int) (*Lock, error) {
 	flags := os.O_RDWR
 	if makeFile {
 		flags |= os.O_CREATE
@@ -40,7 +36,7 @@ func AcquireShared(ctx context.Context, path string, makeFile bool) (*Lock, erro
 	if err != nil {
 		return nil, err
 	}
-	return acquired(ctx, f, path, unix.LOCK_SH)
+	return acquired(ctx, f, path, how)
 }
 
 func acquired(ctx context.Context, f *os.File, path string, how int) (*Lock, error) {
