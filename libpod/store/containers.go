@@ -116,9 +116,11 @@ func (d *DB) Containers(ctx context.Context) ([]*spec.Container, error) {
 	return d.containers(ctx, "SELECT spec, 0 FROM container ORDER BY created")
 }
 
+const dependentsQuery = "SELECT c.spec, 0 FROM container c JOIN depends d ON d.container = c.id WHERE d.needs = ? ORDER BY c.created"
+
 // Dependents returns the containers that cannot do without id.
 func (d *DB) Dependents(ctx context.Context, id string) ([]*spec.Container, error) {
-	return d.containers(ctx, "SELECT c.spec, 0 FROM container c JOIN depends d ON d.container = c.id WHERE d.needs = ? ORDER BY c.created", id)
+	return d.containers(ctx, dependentsQuery, id)
 }
 
 // MountLabels returns the SELinux labels of all containers' files.

@@ -27,7 +27,10 @@ type DB struct{ sql *sql.DB }
 // WAL with synchronous=NORMAL never fsyncs on commit: a power cut may take the
 // last seconds of commits, never the consistency. The 60 s busy timeout is for
 // many commands at once; docs/decisions/0003 has the measurements.
-func OpenDB(path string) (*DB, error) {
+func OpenDB(path string) (*DB, error) { return open(path, migrations()) }
+
+// open is OpenDB for a carob that knows these migrations.
+func open(path string, known []string) (*DB, error) {
 	dsn := "file:" + path + "?_txlock=immediate&_journal_mode=WAL&_synchronous=NORMAL&_busy_timeout=60000&_foreign_keys=1"
 	db, err := sql.Open("sqlite3", dsn)
 	if err != nil {
@@ -39,7 +42,7 @@ func OpenDB(path string) (*DB, error) {
 		db.Close()
 		return nil, fmt.Errorf("cannot use the state in %s: %w", path, sqlError(err))
 	}
-	if err := d.migrate(); err != nil {
+	if err := d.migrate(known); err != nil {
 		db.Close()
 		return nil, fmt.Errorf("cannot use the state in %s: %w", path, err)
 	}
@@ -85,7 +88,7 @@ func (t *Tx) exec(query string, args ...any) (int64, error) {
 // migrations are numbered from 1 by their place; one that was released is
 // never changed, a new one is put at the end.
 func migrations() []string {
-	return []string{schema1, schema2, schema3}
+	return []string{schema1, schema2, schema3, schema4}
 }
 
 const schema1 = `
@@ -110,12 +113,17 @@ const schema3 = `
 CREATE TABLE kube (kind TEXT NOT NULL, name TEXT NOT NULL, spec TEXT NOT NULL, PRIMARY KEY (kind, name)) WITHOUT ROWID;
 `
 
-func (d *DB) migrate() error {
+// Who needs a container, and who uses a volume, is asked at each removal.
+const schema4 = `
+CREATE INDEX depends_needs ON depends(needs);
+CREATE INDEX uses_volume_volume ON uses_volume(volume);
+`
+
+func (d *DB) migrate(all []string) error {
 	var have int
 	if err := d.sql.QueryRow("PRAGMA user_version").Scan(&have); err != nil {
 		return sqlError(err)
 	}
-	all := migrations()
 	if have == len(all) {
 		return nil
 	}

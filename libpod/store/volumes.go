@@ -28,10 +28,12 @@ func (t *Tx) EnsureVolume(v *spec.Volume) (made bool, err error) {
 	return err == nil, err
 }
 
+const volumeUsersQuery = "SELECT container FROM uses_volume WHERE volume = ?"
+
 // RemoveVolume forgets a volume that nobody uses. The users are returned
 // otherwise, and nothing changes.
 func (t *Tx) RemoveVolume(name string) (users []string, err error) {
-	rows, err := t.tx.QueryContext(t.ctx, "SELECT container FROM uses_volume WHERE volume = ?", name)
+	rows, err := t.tx.QueryContext(t.ctx, volumeUsersQuery, name)
 	if err != nil {
 		return nil, sqlError(err)
 	}
