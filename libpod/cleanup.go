@@ -7,11 +7,18 @@ import (
 )
 
 // Cleanup takes down what an ended container may have left, and with remove
-// the container as well. A monitor has it run when nobody is there to remove
+// the container as well; one that is to run again is started instead. A monitor has it run when nobody is there to remove
 // a --rm container, or to unmount volumes, so whoever is quicker is welcome: a container that is gone
 // is no error. One that runs is.
 func (c *Container) Cleanup(ctx context.Context, remove bool) error {
-	err := c.takeDown(ctx)
+	var err error
+	again := false
+	if !remove {
+		again, err = c.runAgain(ctx)
+	}
+	if err == nil && !again {
+		err = c.takeDown(ctx)
+	}
 	if err == nil && remove {
 		err = c.Remove(ctx, RemoveOptions{Volumes: true})
 	}

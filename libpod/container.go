@@ -48,7 +48,8 @@ type State struct {
 	// Orphan: the process runs, or may be about to, but its monitor was
 	// killed; Repair cures it.
 	Orphan bool
-	// Stale: the monitor died without writing down the end.
+	// Stale: the monitor died without writing down the end, or the container
+	// is to run again and has no monitor.
 	Stale bool
 	// Busy: a monitor is at work that will be through by itself soon, with
 	// making the container or with cleaning up after its end.
@@ -255,6 +256,8 @@ func (rt *Runtime) judge(rec *monitor.Record, locked bool) *State {
 		s.Status, s.Orphan = StateCreated, true
 	case sameBoot && rec.PID > 0 && startTime(rec.PID) == rec.PIDStart:
 		s.Status, s.Orphan = StateRunning, true
+	case sameBoot && rec.State == monitor.StateRestarting: // who was to run it again is gone, or has yet to come
+		s.Status, s.Stale = StateRestarting, true
 	default:
 		s.Stale = true
 		s.Status = StateExited

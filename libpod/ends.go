@@ -68,7 +68,13 @@ func (rt *Runtime) settleEnd(ctx, patience context.Context, id string) error {
 	}
 	var e ending
 	_ = json.Unmarshal(body, &e) // cut short by a power failure: then nothing of it is left to do
-	c := &Container{Container: &spec.Container{ID: id, Name: id}, rt: rt}
+	c, err := rt.Container(ctx, id)
+	if errors.Is(err, errNoContainer) {
+		c, err = &Container{Container: &spec.Container{ID: id, Name: id}, rt: rt}, nil
+	}
+	if err != nil {
+		return err
+	}
 	if busy, err := c.busy(); busy || err != nil {
 		return err
 	}

@@ -11,12 +11,14 @@ import (
 
 	"github.com/carob-containers/carob/libpod/monitor"
 	"github.com/carob-containers/carob/libpod/monitor/client"
+	"github.com/carob-containers/carob/libpod/spec"
 	"github.com/carob-containers/carob/pkg/netns"
 )
 
 // repair gives a container whose monitor was killed a new one, which takes
-// the running process over. The caller holds the container's lock.
-func (c *Container) repair(ctx context.Context, _ *State) (*State, error) {
+// the running process over, or has the container run again whose process is
+// gone, too, if its policy says so. The caller holds the container's lock.
+func (c *Container) repair(ctx context.Context, st *State) (*State, error) {
 	record, err := c.openRecord(os.O_RDWR)
 	if err != nil {
 		return nil, err
@@ -43,8 +45,12 @@ func (c *Container) repair(ctx context.Context, _ *State) (*State, error) {
 		return nil, fmt.Errorf("cannot supervise container %s again: %w", c.Name, err)
 	}
 	defer conn.Close()
+	heard := []monitor.Kind{monitor.MsgStatus}
+	if st.Stale { // what the restart policy makes of the end comes a little later
+		heard = []monitor.Kind{monitor.MsgExited, monitor.MsgCleaned}
+	}
 	if err := conn.Watch(); err == nil {
-		_, err = conn.Until(nil, nil, monitor.MsgStatus)
+		_, err = conn.Until(nil, nil, heard...)
 		var failed *client.Failed // there was nothing to take over: the state says so
 		if err != nil && !errors.As(err, &failed) {
 			return nil, fmt.Errorf("cannot supervise container %s again: %w", c.Name, err)
@@ -55,6 +61,7 @@ func (c *Container) repair(ctx context.Context, _ *State) (*State, error) {
 
 // Repair heals what a killed monitor left: a process without a supervisor
 // gets one, an end that nobody wrote down is written down, helpers are ended,
+// a container whose restart policy wants it runs again, by itself and soon,
 // and a container that was to go with its end goes: then there is none.
 // A container that another command works on is left to that.
 func (c *Container) Repair(ctx context.Context) (*State, error) {
@@ -75,7 +82,7 @@ func (c *Container) Repair(ctx context.Context) (*State, error) {
 	if st, err = c.State(); err != nil {
 		return nil, err
 	}
-	if st.Orphan {
+	if st.Orphan || c.mayRunAgain(st) {
 		return c.repair(ctx, st)
 	}
 	if st.Stale || c.leftRun(st) {
@@ -92,6 +99,52 @@ func (c *Container) Repair(ctx context.Context) (*State, error) {
 		return c.removeEnded(ctx, st)
 	}
 	return st, nil
+}
+
+// mayRunAgain tells that the monitor and the process of a container are gone
+// and that nobody asked for that as far as we know: the restart policy, to
+// which the next monitor holds it, has a say. It has none across a reboot.
+func (c *Container) mayRunAgain(st *State) bool {
+	policy := c.Container.Restart.Policy
+	return st.Stale && st.BootID == c.rt.bootID && st.Started != 0 && st.Record.State != monitor.StateCreated &&
+		(policy != "" && policy != spec.RestartNo || st.ToRestart())
+}
+
+// runAgain starts a container whose record says that it is to run again. It
+// says so no more once anybody has stopped or started it.
+func (c *Container) runAgain(ctx context.Context) (wanted bool, err error) {
+	lock, err := c.Lock(ctx)
+	if err != nil {
+		return false, err
+	}
+	st, err := c.settled(ctx)
+	if err != nil || st.Record.State != monitor.StateRestarting || !c.mayRunAgain(st) {
+		lock.Release()
+		return false, err
+	}
+	c.lock = lock // Start takes it from here
+	conn, err := c.Start(ctx, StartOptions{again: true})
+	if err != nil {
+		return true, errors.Join(err, c.giveUp(ctx, err))
+	}
+	c.rt.event(c, "restart", nil)
+	return true, conn.Close()
+}
+
+// giveUp writes down why a container that was to run again does not. What its
+// monitor has written since is left.
+func (c *Container) giveUp(ctx context.Context, why error) error {
+	lock, err := c.Lock(ctx)
+	if err != nil {
+		return err
+	}
+	defer lock.Release()
+	st, err := c.settled(ctx)
+	if err != nil || !st.Stale {
+		return err
+	}
+	st.Error = why.Error()
+	return c.clean(ctx, st)
 }
 
 // leftRun tells that the monitor wrote the end down and was killed before it

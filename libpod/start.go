@@ -38,6 +38,9 @@ type StartOptions struct {
 	// systemd, should it listen, waits to hear of that. Only programs that were
 	// said to speak for themselves still may.
 	Dependent bool
+	// again: the record says that the container is to run again, and goes on
+	// saying so until its next monitor writes.
+	again bool
 	// Service leaves an infra container's process in the systemd service that
 	// starts it, so that it can be the service's main process.
 	Service bool
@@ -66,7 +69,7 @@ func (c *Container) Start(ctx context.Context, opts StartOptions) (*client.Conn,
 		if st, err = c.repair(ctx, st); err != nil {
 			return nil, err
 		}
-	case st.Stale:
+	case st.Stale && !opts.again:
 		if err := c.clean(ctx, st); err != nil {
 			return nil, err
 		}
@@ -82,6 +85,9 @@ func (c *Container) Start(ctx context.Context, opts StartOptions) (*client.Conn,
 	case StateInitialized:
 		return c.startCreated(ctx, opts)
 	case StateRestarting:
+		if opts.again {
+			break
+		}
 		if err := c.end(ctx, st, nil); err != nil {
 			return nil, err
 		}

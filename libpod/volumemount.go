@@ -130,7 +130,7 @@ func (v *Volume) idle(ctx context.Context, except string) (bool, error) {
 	return true, nil
 }
 
-// busy tells that the container runs or is being started.
+// busy tells that the container runs, is being started, or may be run again.
 func (c *Container) busy() (bool, error) {
 	f, err := c.openRecord(os.O_RDWR)
 	if errors.Is(err, errNoContainer) {
@@ -144,7 +144,7 @@ func (c *Container) busy() (bool, error) {
 		return held, err
 	}
 	st, err := c.State()
-	return err == nil && (st.Live() || st.Orphan), ignoreGone(err)
+	return err == nil && (st.Live() || st.Orphan || c.mayRunAgain(st)), ignoreGone(err)
 }
 
 // releaseVolumes is called when a container has ended.

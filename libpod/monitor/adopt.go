@@ -159,11 +159,13 @@ func (s *supervisor) waitsForStart(pid int) bool {
 // code is known if the predecessor had seen the end.
 func (s *supervisor) adoptDead(old *Record) {
 	s.run.ended, s.run.code = true, old.ExitCode
-	if old.State == StateExited { // only the cleaning up is left
+	if old.State == StateExited || old.State == StateRestarting { // only what follows the end is left
 		s.run.failed = old.Started == 0
-		s.stop = stopRequest{asked: true, byUser: old.StoppedByUser}
+		s.stop = stopRequest{asked: old.State == StateExited, byUser: old.StoppedByUser}
+		again := s.restartWanted()
+		s.handOver = again && !s.rootfsMounted()
 		s.state = removing
-		s.after(0, func() { s.tellExit(false); s.forget() })
+		s.after(0, func() { s.tellExit(again && !s.handOver); s.forget() })
 		return
 	}
 	if old.Finished < old.Started || old.Finished == 0 {

@@ -96,9 +96,9 @@ type Config struct {
 	// container removed.
 	AtEnd []string `json:"at_end,omitempty"`
 
-	// Again is the argv that starts the container again. It is run when the
-	// restart policy wants that of a monitor which has adopted the container
-	// and was not given the mounted Rootfs.
+	// Again is the argv that starts the container again, if its record says
+	// StateRestarting still. It is run when the restart policy wants that of a
+	// monitor which has adopted the container and was not given the mounted Rootfs.
 	Again []string `json:"again,omitempty"`
 
 	// Sleeper lets the monitor of a quiet container give up its memory.

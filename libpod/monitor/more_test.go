@@ -189,13 +189,30 @@ func TestAdoptedContainerIsStartedAgainByAnother(t *testing.T) {
 		t.Error("a restart is promised that cannot be")
 	}
 	must(t, c.WaitCleaned())
-	for range 100 {
-		if _, err := os.Stat(marker); err == nil {
+	awaitMarker(t, marker)
+	// Whoever was told to start it is killed: the record has kept the promise.
+	if r := b.record(); r.State != monitor.StateRestarting {
+		t.Errorf("the record says %s", r.State)
+	}
+	must(t, b.adopt().WaitCleaned())
+	awaitMarker(t, marker)
+	b.cfg.RestartPolicy = "no" // by update, meanwhile
+	must(t, b.adopt().WaitCleaned())
+	if r := b.record(); r.State != monitor.StateExited {
+		t.Errorf("the record says %s of what is not to run again", r.State)
+	}
+}
+
+// awaitMarker waits for a file and removes it.
+func awaitMarker(t *testing.T, path string) {
+	t.Helper()
+	for range 300 {
+		if os.Remove(path) == nil {
 			return
 		}
 		time.Sleep(10 * time.Millisecond)
 	}
-	t.Error("nobody starts it again")
+	t.Fatal("nobody starts it again")
 }
 
 func TestAdoptCreatedContainer(t *testing.T) {

@@ -246,9 +246,7 @@ func (s *supervisor) endRun() {
 		unix.Close(s.run.pidfd)
 	}
 	again := s.restartWanted()
-	if again && s.adopting && !s.rootfsMounted() {
-		s.handOver, again = true, false
-	}
+	s.handOver = again && s.adopting && !s.rootfsMounted()
 	if !again {
 		s.rec.StoppedByUser = s.stop.byUser
 	}
@@ -261,7 +259,7 @@ func (s *supervisor) endRun() {
 	s.save()
 	if !s.run.failed {
 		s.event("died", eventlog.ExitCode, strconv.Itoa(s.rec.ExitCode))
-		s.tellExit(again)
+		s.tellExit(again && !s.handOver)
 	}
 	s.forget()
 }
@@ -298,16 +296,18 @@ func (s *supervisor) deleteDone(unix.WaitStatus) {
 			_ = os.RemoveAll(s.cfg.RuntimeState) // a runtime that was killed has begun what its delete does not know
 		}
 	}
-	if s.rec.State == StateRestarting && !s.stop.asked {
+	if s.rec.State == StateRestarting && !s.stop.asked && !s.handOver {
 		s.backOff()
 		return
 	}
 	s.finish()
 }
 
-// finish takes everything down after the last run.
+// finish takes everything down after the last run. Where another program is to
+// run the container again, the record goes on saying so until that has done it.
 func (s *supervisor) finish() {
-	if s.rec.State != StateExited {
+	s.handOver = s.handOver && !s.stop.asked
+	if s.rec.State != StateExited && !s.handOver {
 		// The restart that was promised does not come any more.
 		s.rec.StoppedByUser = s.stop.byUser
 		s.setState(removing)

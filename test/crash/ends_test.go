@@ -150,6 +150,49 @@ func TestKillWhoFinishesTheEnd(t *testing.T) {
 	}
 }
 
+// TestKillWhoRunsItAgain: monitor and container are gone, the restart policy
+// wants it to run, and whoever sees to that dies: the command that looks, or
+// the monitor that it starts and what that starts in turn. The looks that
+// follow bring it about.
+func TestKillWhoRunsItAgain(t *testing.T) {
+	run, look := "run -d --restart always --name victim --network none -v precious:/p busybox "+payload, words("ps -a")
+	for who, kill := range map[string]func(s *site, calls string, n int, op operation){
+		"command": (*site).killCommand, "monitor": killHelper("carob-monitor"),
+	} {
+		t.Run(who, func(t *testing.T) {
+			t.Parallel()
+			everyStep(t, "again-"+who, operation{"run again, " + who, nil, look}, func(s *site, calls string, n int, op operation) {
+				s.must(words(run)...)
+				pid := s.pid("victim", "State.Pid")
+				s.kill(s.pid("victim", "State.ConmonPid"))
+				s.kill(pid)
+				if err := os.RemoveAll(s.trace()); err != nil {
+					t.Fatal(err)
+				}
+				kill(s, calls, n, op)
+			}, func(s *site, when string) {
+				s.runsAgain(when)
+				s.inspect(when)
+			})
+		})
+	}
+}
+
+// runsAgain wants looks to have the victim run.
+func (s *site) runsAgain(when string) {
+	s.t.Helper()
+	for begin := time.Now(); ; time.Sleep(100 * time.Millisecond) {
+		all := s.ps()
+		if len(all) == 1 && all[0].State == "running" && s.carob("exec", "victim", "true").Code == 0 {
+			return
+		}
+		if time.Since(begin) > 10*time.Second {
+			s.t.Errorf("%s: it does not run again: %v: %s", when, all, s.must("container", "inspect", "--format", "{{.State.Error}}", "victim"))
+			return
+		}
+	}
+}
+
 // TestNeverRun: a --rm container stays until it has run, whoever looks at it.
 func TestNeverRun(t *testing.T) {
 	t.Parallel()
