@@ -71,10 +71,7 @@ func (c *Container) Inspect(sizes bool) (*Inspected, error) {
 func (i *inspector) bundle() (*rspec.Spec, error) {
 	cfg := &rspec.Spec{}
 	body, err := os.ReadFile(filepath.Join(i.c.Dir(), store.BundleFile))
-	if err == nil {
-		err = json.Unmarshal(body, cfg)
-	}
-	if errors.Is(err, os.ErrNotExist) {
+	if errors.Is(err, os.ErrNotExist) || err == nil && json.Unmarshal(body, cfg) != nil { // a power cut has taken its bytes
 		cfg, err = i.planned(), nil
 	}
 	if err != nil {

