@@ -31,6 +31,21 @@ func TestKillPodCommand(t *testing.T) {
 	}
 }
 
+// TestKillPodHelper kills the monitors, and the OCI runtimes, of members.
+func TestKillPodHelper(t *testing.T) {
+	for _, helper := range []string{"carob-monitor", "crun"} {
+		for _, op := range podOperations() {
+			if op.name == "pod-create" {
+				continue // neither takes part
+			}
+			t.Run(helper+"/"+op.name, func(t *testing.T) {
+				t.Parallel()
+				everyStep(t, helper+"-"+op.name, op, killHelper(helper), (*site).inspectPod)
+			})
+		}
+	}
+}
+
 // inspectPod is inspect, and before it: a pod that is there can be started,
 // and what runs in it has the pod's network.
 func (s *site) inspectPod(when string) {
