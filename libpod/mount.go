@@ -40,7 +40,7 @@ func (c *Container) Mount(ctx context.Context) (string, error) {
 	}
 	var path string
 	switch {
-	case st.Live():
+	case st.Live() && !st.Stale:
 		path, err = c.mountLive(st)
 	case c.Rootfs != nil:
 		path = c.overlayRootfs()

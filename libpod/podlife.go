@@ -301,8 +301,12 @@ func (p *Pod) removeMembers(ctx context.Context, opts RemoveOptions) error {
 			return err
 		}
 	}
-	if p.Infra != "" {
-		return nil // went with it
+	if p.Infra != "" { // the pod went with it
+		if !slices.ContainsFunc(all, func(c *Container) bool { return c.Infra }) {
+			half := &Container{Container: &spec.Container{ID: p.Infra, Name: p.Infra, Infra: true, Pod: p.ID}, rt: p.rt}
+			half.sweep(ctx) // a killed create has left it, without being a member
+		}
+		return nil
 	}
 	return p.rt.db.Update(ctx, func(t *store.Tx) error {
 		members, err := t.RemovePod(p.ID)
