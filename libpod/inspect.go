@@ -223,8 +223,11 @@ func (i *inspector) mounts() {
 	}
 }
 
-// inspectMount describes a volume or a bind; nil for other mounts.
+// inspectMount describes a volume, a bind or an image; nil for other mounts.
 func (rt *Runtime) inspectMount(m spec.Mount, options []string) *InspectedMount {
+	if m.Type == spec.MountImage {
+		return &InspectedMount{Type: m.Type, Source: m.Source, Destination: m.Destination, RW: m.ReadWrite}
+	}
 	if m.Type != spec.MountVolume && m.Type != spec.MountBind {
 		return nil
 	}

@@ -159,6 +159,9 @@ func (i *inspector) binds() {
 	o := &i.out.HostConfig
 	o.Binds, o.Tmpfs = []string{}, map[string]string{}
 	for _, m := range i.out.Mounts {
+		if m.Type == spec.MountImage {
+			continue // -v knows none
+		}
 		source, mode := m.Source, "rw"
 		if m.Name != "" {
 			source = m.Name

@@ -148,7 +148,7 @@ func podFields() map[string]field {
 		"PodSpec.hostname":                      {level: yes}, "PodSpec.subdomain": {level: partly, note: "a line in the pod's own /etc/hosts"},
 		"PodSpec.setHostnameAsFQDN": {level: yes}, "PodSpec.hostnameOverride": {level: yes},
 		"PodSpec.hostNetwork": {level: yes}, "PodSpec.hostPID": {level: yes}, "PodSpec.hostIPC": {level: yes},
-		"PodSpec.hostUsers":                    {level: yes, note: "false is --userns=auto"},
+		"PodSpec.hostUsers":                    {level: yes, note: "false is --userns=auto: the pod's root owns what is in its other volumes, but nothing in a hostPath, which would need a mount that only root can make"},
 		"PodSpec.shareProcessNamespace":        {level: yes},
 		"PodSpec.securityContext":              {level: yes},
 		"PodSpec.imagePullSecrets":             {level: yes, note: "secrets of type kubernetes.io/dockerconfigjson or dockercfg"},

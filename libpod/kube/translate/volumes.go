@@ -92,6 +92,9 @@ func (p *pod) hostPath(h *core.HostPathVolumeSource, at string) (*volume, error)
 	if !slices.Contains(p.out.HostPaths, host) {
 		p.out.HostPaths = append(p.out.HostPaths, host)
 	}
+	if p.spec.HostUsers != nil && !*p.spec.HostUsers {
+		p.warnAt(at, "is seen with the owners that it has on the host, of whom a pod with hostUsers: false knows none: only what everybody may do is possible there")
+	}
 	device := kind == core.HostPathCharDev || kind == core.HostPathBlockDev
 	return &volume{mount: spec.Mount{Type: spec.MountBind, Source: h.Path, Relabel: "z"}, device: device}, nil
 }
