@@ -12,6 +12,7 @@ import (
 	"fmt"
 	"os"
 	"regexp"
+	"slices"
 
 	"github.com/carob-containers/carob/test/rig"
 )
@@ -42,7 +43,7 @@ func bench(h *rig.Host, rounds int, wanted *regexp.Regexp) error {
 	defer podman.close()
 
 	r := &results{Machine: machine(), Rounds: rounds}
-	for _, c := range append(timedCases(carob, podman, crun), memoryCases(h, carob, podman)...) {
+	for _, c := range slices.Concat(timedCases(carob, podman, crun), memoryCases(h, carob, podman), crowdCases(h, carob, podman)) {
 		if !wanted.MatchString(c.name) {
 			continue
 		}

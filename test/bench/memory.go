@@ -1,7 +1,6 @@
 package main
 
 import (
-	"errors"
 	"fmt"
 	"path/filepath"
 	"strings"
@@ -42,33 +41,7 @@ func memoryCases(h *rig.Host, carob, podman *side) []testcase {
 			})
 		}
 	}
-	return append(cases, podMemory(h, carob, podman))
-}
-
-// podMemory measures what a pod of one idle container costs besides that.
-func podMemory(h *rig.Host, carob, podman *side) testcase {
-	const n = 50
-	parts := map[string]map[string]float64{}
-	return testcase{
-		name: fmt.Sprintf("memory per pod, %d, --network=none", n), unit: "KiB", targets: []target{{"podman", 1}}, rounds: 1, parts: parts,
-		sides: both(carob, podman, func(s *side) sampler {
-			return sampler{s.name, func(int) (sum float64, err error) {
-				for i := range n {
-					name := fmt.Sprintf("bench%d", i)
-					err = errors.Join(err, s.do("pod", "create", "--network=none", "--name", name),
-						s.do(append([]string{"run", "-d", "--pod", name, "busybox"}, strings.Fields(idle)...)...))
-				}
-				if err != nil {
-					return 0, err
-				}
-				parts[s.name], err = settledMemory(h, s, n)
-				for _, kib := range parts[s.name] {
-					sum += kib
-				}
-				return sum, errors.Join(err, s.do("pod", "rm", "-fa", "-t", "0"))
-			}}
-		}),
-	}
+	return cases
 }
 
 // memory is the PSS in KiB per container, by program.
