@@ -3,6 +3,8 @@ package store
 import (
 	"context"
 	"fmt"
+	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -86,5 +88,45 @@ func TestRemovalsScanNothing(t *testing.T) {
 		if text := fmt.Sprint(plan); len(plan) == 0 || strings.Contains(text, "SCAN") {
 			t.Errorf("%s: %s", query, text)
 		}
+	}
+}
+
+// TestLogStaysShort: it does, though each of many commands, one after the
+// other, makes one transaction and ends without closing the database.
+func TestLogStaysShort(t *testing.T) {
+	const database, volume = "CAROB_TEST_DATABASE", "CAROB_TEST_VOLUME"
+	if path := os.Getenv(database); path != "" { // such a command
+		db, err := OpenDB(path)
+		if err == nil {
+			err = db.Update(context.Background(), func(tx *Tx) error { return tx.AddVolume(&spec.Volume{Name: os.Getenv(volume)}) })
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		os.Exit(0)
+	}
+	path := filepath.Join(t.TempDir(), "state.db")
+	const n = 60
+	for i := range n {
+		cmd := exec.Command(os.Args[0], "-test.run=^TestLogStaysShort$")
+		cmd.Env = append(os.Environ(), database+"="+path, fmt.Sprintf("%s=v%d", volume, i))
+		if out, err := cmd.CombinedOutput(); err != nil {
+			t.Fatalf("%v: %s", err, out)
+		}
+		fi, err := os.Stat(path + "-wal")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if fi.Size() > longLog {
+			t.Fatalf("after %d commands the log has %d bytes", i+1, fi.Size())
+		}
+	}
+	db, err := OpenDB(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	if all, err := db.Volumes(context.Background()); err != nil || len(all) != n {
+		t.Errorf("%d volumes are left, %v", len(all), err)
 	}
 }
