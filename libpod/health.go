@@ -206,9 +206,6 @@ func hostPort(host string, port uint16) string {
 // useHealth gives the monitor its checks and hooks.
 func (c *Container) useHealth(m *monitor.Config, img *baseImage) {
 	m.Health = c.monitorHealth(img)
-	if c.Process.SdNotify == notifyHealthy {
-		m.Health.Notify = os.Getenv("NOTIFY_SOCKET")
-	}
 	if c.Hooks == nil {
 		return
 	}

@@ -85,7 +85,7 @@ func (c *Container) launch(ctx context.Context, opts StartOptions) (conn *client
 		conn, err = client.Spawn(ctx, client.SpawnOptions{
 			Program: c.rt.opts.Monitor, Dir: c.Dir(), Record: record,
 			Stdio: opts.Stdio, Extra: opts.ExtraFiles, Attach: opts.Streams, ClaimRemove: opts.ClaimRemove,
-			Env: c.monitorEnv(runtimeEnv(os.Environ()), opts.Dependent),
+			Env: monitorEnv(runtimeEnv(os.Environ())),
 		})
 		return err
 	})
@@ -228,7 +228,7 @@ func (l *launcher) gather(ctx context.Context) error {
 		l.in.Image = &l.image.config.Config.ImageConfig
 	}
 	for _, step := range []func(context.Context) error{
-		l.joinNamespaces, l.shareShm, l.resolveHostname, l.lookupUser, l.resolveMounts, l.addSubscriptions, l.resolveSecrets, l.resolveDevices, l.completeRootfs, l.writeFiles,
+		l.joinNamespaces, l.shareShm, l.resolveHostname, l.lookupUser, l.resolveMounts, l.addSubscriptions, l.resolveSecrets, l.resolveDevices, l.completeRootfs, l.writeFiles, l.letNotify,
 	} {
 		if err := step(ctx); err != nil {
 			return err
@@ -287,6 +287,7 @@ func (l *launcher) monitorConfig(ctx context.Context, cfg *rspec.Spec) *monitor.
 		m.Events, m.EventJournal = log.Path, log.Journal
 	}
 	c.useHealth(m, l.image)
+	m.Notify = c.monitorNotify(l.opts.Dependent)
 	m.Cgroup = c.ownsCgroup() && l.oci.CanFreeze()
 	if c.cgroupManager(l.oci) == cgroup.FS {
 		m.CgroupPath = cfg.Linux.CgroupsPath

@@ -2,34 +2,78 @@ package libpod
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"os"
+	"path"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
 
+	"github.com/carob-containers/carob/libpod/bundle"
+	"github.com/carob-containers/carob/libpod/monitor"
 	"github.com/carob-containers/carob/pkg/rootfs"
 )
 
 // Modes of --sdnotify, who speaks for a container on systemd's socket. See
 // sd_notify(3).
 const (
-	notifyContainer = "container" // "" too: the container itself, through the OCI runtime
+	notifyContainer = "container" // "" too: the container itself, through its monitor
 	notifyMonitor   = "conmon"    // carob does, as soon as the process runs
 	notifyHealthy   = "healthy"   // carob does, once the container is healthy: the monitor says so
 	notifyIgnore    = "ignore"
 )
 
 // monitorEnv is the environment of the monitor and so of the OCI runtime:
-// which would hand NOTIFY_SOCKET inside, and count LISTEN_FDS a second time
-// (see StartOptions.Env).
-func (c *Container) monitorEnv(environ []string, dependent bool) []string {
-	own := c.Process.SdNotify == "" && !dependent || c.Process.SdNotify == notifyContainer
+// which would hand a NOTIFY_SOCKET inside for its first message only, and count
+// LISTEN_FDS a second time (see StartOptions.Env).
+func monitorEnv(environ []string) []string {
 	return slices.DeleteFunc(slices.Clone(environ), func(v string) bool {
 		name, _, _ := strings.Cut(v, "=")
-		return name == "NOTIFY_SOCKET" && !own || strings.HasPrefix(name, "LISTEN_")
+		return name == "NOTIFY_SOCKET" || strings.HasPrefix(name, "WATCHDOG_") || strings.HasPrefix(name, "LISTEN_")
 	})
+}
+
+// monitorNotify says who speaks to systemd, should it listen. dependent: see
+// StartOptions.
+func (c *Container) monitorNotify(dependent bool) monitor.Notify {
+	n := monitor.Notify{
+		Socket:  os.Getenv("NOTIFY_SOCKET"),
+		Inside:  c.Process.SdNotify == "" && !dependent || c.Process.SdNotify == notifyContainer,
+		Healthy: c.Process.SdNotify == notifyHealthy,
+	}
+	if n.Socket == "" || !n.Inside && !n.Healthy {
+		return monitor.Notify{}
+	}
+	return n
+}
+
+// letNotify gives the container a socket to speak to systemd through, and
+// the time it has between two signs of life.
+func (l *launcher) letNotify(context.Context) error {
+	if !l.c.monitorNotify(l.opts.Dependent).Inside {
+		return nil
+	}
+	dir := filepath.Join(l.c.RunDir(), monitor.NotifyDir)
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return err
+	}
+	// Whatever the umask: any user of the container may enter.
+	if err := errors.Join(os.Chmod(dir, 0o755), l.giveToRoot(dir), l.label(dir)); err != nil {
+		return err
+	}
+	if l.in.ExtraEnv == nil {
+		l.in.ExtraEnv = map[string]string{}
+	}
+	l.in.Files.Notify = dir
+	l.in.ExtraEnv["NOTIFY_SOCKET"] = path.Join(bundle.NotifyDir, monitor.NotifyFile)
+	// Without WATCHDOG_PID, which is a process out here.
+	if usec := os.Getenv("WATCHDOG_USEC"); usec != "" {
+		l.in.ExtraEnv["WATCHDOG_USEC"] = usec
+	}
+	return nil
 }
 
 // Announce tells systemd, when it waits for that, that the container's

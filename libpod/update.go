@@ -60,9 +60,7 @@ func (c *Container) Update(ctx context.Context, o UpdateOptions) error {
 	err = c.tellMonitor(func(cfg *monitor.Config) {
 		cfg.RestartPolicy, cfg.RestartMax = changed.Restart.Policy, changed.Restart.Max
 		if o.Health != nil || o.Startup != nil {
-			notify := cfg.Health.Notify
 			cfg.Health = c.monitorHealth(img)
-			cfg.Health.Notify = notify
 		}
 	})
 	if err != nil {

@@ -64,6 +64,9 @@ type User struct {
 	Home     string   // "" counts as "/"
 }
 
+// NotifyDir is where a container finds the socket that stands for systemd's.
+const NotifyDir = "/run/notify"
+
 // Files are paths on the host of files made for this container, bound at
 // their usual places. "" where none is wanted.
 type Files struct {
@@ -77,6 +80,8 @@ type Files struct {
 	// Secrets is the directory bound at /run/secrets when a secret is mounted
 	// below it; secrets elsewhere come as Input.Mounts.
 	Secrets string
+	// Notify is the directory of the socket that stands for systemd's.
+	Notify string // NotifyDir
 	// Shm is a mounted tmpfs shared with others, bound at /dev/shm. "" makes
 	// one of the container's own (or binds the host's, with --ipc host).
 	Shm string

@@ -249,6 +249,7 @@ func (g *generator) fileMounts() []rspec.Mount {
 		{f.Hosts, "/etc/hosts"}, {f.ResolvConf, "/etc/resolv.conf"}, {f.Hostname, "/etc/hostname"},
 		{f.Passwd, "/etc/passwd"}, {f.Group, "/etc/group"}, {f.Localtime, "/etc/localtime"},
 		{f.Containerenv, "/run/.containerenv"}, {f.Secrets, "/run/secrets"},
+		{f.Notify, NotifyDir},
 	}
 	var mounts []rspec.Mount
 	for _, file := range inside {

@@ -50,7 +50,7 @@ type Config struct {
 	// runtime makes it by itself; "" where systemd does.
 	CgroupPath string `json:"cgroup_path,omitempty"`
 	// RuntimeEnv is added to the monitor's environment for the runtime
-	// (LISTEN_FDS, NOTIFY_SOCKET ...).
+	// (LISTEN_FDS ...).
 	RuntimeEnv  []string `json:"runtime_env,omitempty"`
 	PreserveFDs int      `json:"preserve_fds,omitempty"` // fds from 5 on that go inside
 
@@ -81,6 +81,9 @@ type Config struct {
 	Health    Health  `json:"health,omitzero"`
 	PostStart *Action `json:"post_start,omitempty"`
 	PreStop   *Action `json:"pre_stop,omitempty"`
+
+	// Notify says who speaks to systemd.
+	Notify Notify `json:"notify,omitzero"`
 
 	// Rootfs is where the launcher mounted the container's root file system
 	// in the monitor's mount namespace; unmounted before MsgCleaned. "" for none.

@@ -106,7 +106,7 @@ func (s *supervisor) mayDoze() bool {
 	return s.state == running && !s.run.ended && !s.stop.asked && s.run.sequel == sequelPolicy && len(s.run.queue) == 0 &&
 		len(s.clients) == 0 && len(s.children) == 0 && s.onlyChecksWait() && s.health.hook == nil &&
 		len(s.backlog.data) == 0 && len(s.stdin.queue) == 0 && !s.stdin.eof && s.console.listener <= 0 &&
-		s.streams[0].settled() && s.streams[1].settled() && (s.log == nil || s.log.settled()) && !s.keepsPreserved() &&
+		s.streams[0].settled() && s.streams[1].settled() && (s.log == nil || s.log.settled()) && !s.keepsPreserved() && s.notifier.fd == 0 &&
 		// Beside systemd, which removes the group of a killed container, its
 		// out-of-memory kill has to be seen at once.
 		s.run.cgroup.slice.events == ""

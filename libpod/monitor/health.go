@@ -14,7 +14,7 @@ type health struct {
 	checks []*check
 	hooked bool     // Config.PostStart is through
 	hook   *inquiry // Config.PostStart under way
-	ready  bool     // Health.Notify was told
+	ready  bool     // systemd was told, see notifyReady
 	log    healthLog
 	env    []string // of what is forked to ask
 }
@@ -270,24 +270,4 @@ func (s *supervisor) reloadHealth(old *Health) {
 	s.health.hooked = hooked
 	s.save()
 	s.beginHooked()
-}
-
-// notifyReady tells systemd, once, that the container is healthy.
-func (s *supervisor) notifyReady() {
-	path := s.cfg.Health.Notify
-	if path == "" || s.health.ready {
-		return
-	}
-	s.health.ready = true
-	fd, err := unix.Socket(unix.AF_UNIX, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, 0)
-	if err != nil {
-		return
-	}
-	defer unix.Close(fd)
-	if path[0] == '@' { // an abstract socket, see unix(7)
-		path = "\x00" + path[1:]
-	}
-	if err := unix.Sendto(fd, []byte("READY=1"), unix.MSG_NOSIGNAL, &unix.SockaddrUnix{Name: path}); err != nil {
-		s.note("carob: " + wrap("cannot tell systemd that the container is healthy", err).Error())
-	}
 }

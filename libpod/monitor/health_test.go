@@ -450,11 +450,11 @@ func TestPausedContainerIsNotAsked(t *testing.T) {
 
 func TestReadyIsSaidOnceHealthy(t *testing.T) {
 	b := checked(t, "[ -e /tmp/up ]")
-	b.cfg.Health.Notify = filepath.Join(t.TempDir(), "notify")
+	b.cfg.Notify = monitor.Notify{Socket: filepath.Join(t.TempDir(), "notify"), Healthy: true}
 	fd, err := unix.Socket(unix.AF_UNIX, unix.SOCK_DGRAM|unix.SOCK_NONBLOCK, 0)
 	must(t, err)
 	defer unix.Close(fd)
-	must(t, unix.Bind(fd, &unix.SockaddrUnix{Name: b.cfg.Health.Notify}))
+	must(t, unix.Bind(fd, &unix.SockaddrUnix{Name: b.cfg.Notify.Socket}))
 	c := b.spawn()
 	_, err = c.WaitStarted()
 	must(t, err)

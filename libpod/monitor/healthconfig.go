@@ -16,9 +16,6 @@ type Health struct {
 	LogCount int    `json:"log_count,omitempty"` // results kept, 0: all
 	LogSize  int    `json:"log_size,omitempty"`  // bytes kept of a result's output, 0: maxOutput
 	Events   bool   `json:"events,omitempty"`    // every result is an event
-	// Notify is the socket of sd_notify(3) that is told READY=1 once the
-	// container is healthy; "" for none.
-	Notify string `json:"notify,omitempty"`
 }
 
 // Check is one question, asked again and again.

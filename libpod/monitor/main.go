@@ -90,6 +90,7 @@ type supervisor struct {
 	clients  []*client
 	removed  bool // a client has removed the container
 	listener int
+	notifier notifier
 	backlog  backlog
 	log      logger
 	io       ioBuffer
@@ -138,6 +139,9 @@ func (s *supervisor) begin() error {
 		return err
 	}
 	if err := s.makeRunDir(); err != nil {
+		return err
+	}
+	if err := s.hearContainer(); err != nil {
 		return err
 	}
 	if err := s.openLog(); err != nil {
