@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 	"strings"
 	"time"
 
@@ -18,9 +19,12 @@ import (
 // kernel, splice(2), where it can): what the process leaves running must not
 // hold the caller's pipe open, a terminal of the caller's is none for the
 // process, and the runtime, which gives the process's user the streams, must
-// not change a file of the caller's. A pipe for input is handed over itself.
+// not change a file of the caller's. A pipe for input is handed over itself,
+// unless SELinux keeps the process from reading what is not the container's.
 type execStreams struct {
 	o      *AttachOptions
+	fifo   string // where labelled pipes are made
+	label  string // of the pipes, "" for none
 	out    []*outlet
 	in     io.WriteCloser
 	detach bool
@@ -44,6 +48,7 @@ type outlet struct {
 func (x *execution) connect() (*execStreams, error) {
 	s := &execStreams{
 		o: &x.o.Streams, detach: x.o.Detach, left: make(chan struct{}), tty: x.tty, ready: make(chan struct{}), ending: make(chan struct{}),
+		fifo: filepath.Join(x.c.RunDir(), "exec-"+x.id[:12]+".pipe"), label: x.c.pipeLabel(),
 	}
 	if x.o.Terminal || x.o.Detach {
 		return s, nil // all three are /dev/null for the runtime
@@ -147,10 +152,10 @@ func (s *execStreams) input() (io.Reader, error) {
 	if s.o.Stdin == nil {
 		return nil, nil
 	}
-	if f, ok := s.o.Stdin.(*os.File); ok && isPipe(f) {
+	if f, ok := s.o.Stdin.(*os.File); ok && s.label == "" && isPipe(f) {
 		return f, nil
 	}
-	r, w, err := os.Pipe()
+	r, w, err := s.pipe(false)
 	if err != nil {
 		return nil, err
 	}
@@ -162,12 +167,32 @@ func (s *execStreams) output(to io.Writer) (io.Writer, error) {
 	if to == nil {
 		return nil, nil
 	}
-	r, w, err := os.Pipe()
+	r, w, err := s.pipe(true)
 	if err != nil {
 		return nil, err
 	}
 	s.out, s.child = append(s.out, &outlet{from: r, to: to, done: make(chan struct{})}), append(s.child, w)
 	return w, nil
+}
+
+// pipe is os.Pipe with the container's label. Our end, which is the one to read
+// from for an output, is in Go's poller.
+func (s *execStreams) pipe(output bool) (r, w *os.File, err error) {
+	if s.label == "" {
+		return os.Pipe()
+	}
+	from, to, err := monitor.Pipe(s.fifo, s.label, unix.O_CLOEXEC)
+	if err != nil {
+		return nil, nil, fmt.Errorf("cannot make a pipe: %w", err)
+	}
+	ours := to
+	if output {
+		ours = from
+	}
+	if err := unix.SetNonblock(ours, true); err != nil {
+		return nil, nil, errors.Join(err, unix.Close(from), unix.Close(to))
+	}
+	return os.NewFile(uintptr(from), "pipe"), os.NewFile(uintptr(to), "pipe"), nil
 }
 
 func isPipe(f *os.File) bool {

@@ -48,6 +48,28 @@ func (rt *Runtime) resolveLabels(ctx context.Context, c *spec.Container, img *ba
 		return WithHint(fmt.Errorf("cannot label the container for SELinux: %w", err), labelHint)
 	}
 	c.Security.SELinux = l
+	return rt.warnOfLayers(l.Process)
+}
+
+// warnOfLayers says when the layers of images have a label that containers
+// cannot use, which they have when their directory was made before its parent
+// was labelled. The kernel shows a container labels of its own, but mprotect(2)
+// of a mapped file is checked against the layer's (seen with Linux 6.1): what
+// protects its relocated data, as all that is linked with glibc does, ends
+// before it has begun, with exit code 127.
+func (rt *Runtime) warnOfLayers(process string) error {
+	images, err := rt.Images()
+	if err != nil {
+		return err
+	}
+	paths := images.Paths()
+	layers := filepath.Join(paths.GraphRoot, "overlay")
+	label, refused := selinux.Refused(process, layers)
+	if !refused || rt.opts.Warn == nil {
+		return nil
+	}
+	rt.opts.Warn("SELinux keeps containers from the layers of images in " + layers + ", which are labelled " + label +
+		"; try, as root: restorecon -R " + paths.GraphRoot)
 	return nil
 }
 
@@ -130,6 +152,15 @@ func (c *Container) mountLabel() string {
 		return l.Mount
 	}
 	return ""
+}
+
+// pipeLabel is the label of pipes that lead into and out of the container, ""
+// where its processes have none of their own.
+func (c *Container) pipeLabel() string {
+	if l := c.Security.SELinux; l == nil || l.Process == "" {
+		return ""
+	}
+	return c.mountLabel()
 }
 
 // label gives the container a file, or a directory with all that is in it.

@@ -277,7 +277,7 @@ func (l *launcher) monitorConfig(ctx context.Context, cfg *rspec.Spec) *monitor.
 		Runtime: l.oci.Argv(c.cgroupManager(l.oci)), PreserveFDs: len(l.opts.ExtraFiles),
 		Start: c.startsAtOnce(l.net, l.opts), Terminal: c.Process.Terminal, Stdin: c.Process.Stdin,
 		Rows: l.opts.Rows, Cols: l.opts.Cols,
-		LogDriver: c.logDriver(), LogPath: c.LogPath(), LogMaxSize: c.Log.MaxSize, LogMaxFile: max(c.Log.MaxFile, 1), LogTag: c.Log.Tag,
+		PipeLabel: c.pipeLabel(), LogDriver: c.logDriver(), LogPath: c.LogPath(), LogMaxSize: c.Log.MaxSize, LogMaxFile: max(c.Log.MaxFile, 1), LogTag: c.Log.Tag,
 		RestartPolicy: c.Container.Restart.Policy, RestartMax: c.Container.Restart.Max,
 		StopSignal: int(c.stopSignal(l.image)), StopTimeout: c.stopTimeout(), Timeout: c.Process.Timeout,
 		PIDFile: c.PIDFile, Remove: c.Container.Remove, Cleanup: rt.selfArgv("container", "cleanup", "--rm", c.ID), Again: rt.selfArgv("container", "cleanup", c.ID), Sleeper: rt.sleeper(),

@@ -62,6 +62,10 @@ type Config struct {
 	Rows uint16 `json:"rows,omitempty"`
 	Cols uint16 `json:"cols,omitempty"`
 
+	// PipeLabel is the SELinux label of the pipes that lead into and out of the
+	// container, so that its processes may use them; "" for none.
+	PipeLabel string `json:"pipe_label,omitempty"`
+
 	LogDriver  string `json:"log_driver"` // k8s-file, json-file, journald, none, passthrough
 	LogPath    string `json:"log_path,omitempty"`
 	LogMaxSize int64  `json:"log_max_size,omitempty"` // bytes, 0: no limit

@@ -18,7 +18,7 @@ type inquiry struct {
 	s       *supervisor
 	pid     int
 	out     int // the pipe, -1: none
-	inode   uint64
+	pipe    unix.Stat_t
 	output  []byte
 	timeout time.Duration // 0: for ever
 	timer   *timer
@@ -63,22 +63,19 @@ func (q *inquiry) fork(a *Action) error {
 		return err
 	}
 	defer unix.Close(int(null))
-	var p [2]int
-	if err := unix.Pipe2(p[:], unix.O_CLOEXEC); err != nil {
-		return wrap("cannot make a pipe", err)
+	r, w, err := s.pipe(0)
+	if err != nil {
+		return err
 	}
-	defer unix.Close(p[1])
-	q.out = p[0]
-	var st unix.Stat_t
-	if err := unix.Fstat(q.out, &st); err == nil {
-		q.inode = st.Ino
-	}
+	defer unix.Close(w)
+	q.out = r
+	_ = unix.Fstat(q.out, &q.pipe)
 	err = unix.SetNonblock(q.out, true)
 	if err == nil {
 		err = s.loop.add(q.out, unix.EPOLLIN, func(uint32) { q.pump(8) })
 	}
 	if err == nil {
-		err = s.forkWith(q.argv(a), s.inquiryEnv(), []uintptr{null, uintptr(p[1]), uintptr(p[1])}, q.exited)
+		err = s.forkWith(q.argv(a), s.inquiryEnv(), []uintptr{null, uintptr(w), uintptr(w)}, q.exited)
 	}
 	if err != nil {
 		q.closePipe()
@@ -181,9 +178,9 @@ func (q *inquiry) exited(ws unix.WaitStatus) {
 // killStrays kills what a killed runtime has left to us, their reaper: it
 // holds the pipe as stdout. Others in the pipe are of no concern.
 func (q *inquiry) killStrays() {
-	pipe := "pipe:[" + strconv.FormatUint(q.inode, 10) + "]"
 	for _, pid := range childrenOf(unix.Getpid()) {
-		if target, err := os.Readlink("/proc/" + strconv.Itoa(pid) + "/fd/1"); err == nil && target == pipe {
+		var st unix.Stat_t
+		if unix.Stat("/proc/"+strconv.Itoa(pid)+"/fd/1", &st) == nil && st.Dev == q.pipe.Dev && st.Ino == q.pipe.Ino {
 			killGroup(pid)
 		}
 	}

@@ -61,13 +61,13 @@ func (s *supervisor) pipeFiles(files []uintptr) error {
 		return err
 	}
 	if s.cfg.Stdin {
-		var p [2]int
-		if err := unix.Pipe2(p[:], unix.O_CLOEXEC); err != nil {
-			return wrap("cannot make a pipe", err)
+		r, w, err := s.pipe(0)
+		if err != nil {
+			return err
 		}
-		s.ends = append(s.ends, p[0])
-		files[0] = uintptr(p[0])
-		s.stdin.open(p[1])
+		s.ends = append(s.ends, r)
+		files[0] = uintptr(r)
+		s.stdin.open(w)
 		s.stdin.flush(s)
 	}
 	for i := range s.streams {
@@ -84,13 +84,13 @@ func (s *supervisor) pipeFiles(files []uintptr) error {
 // as well: so the pipe has a reader even when the monitor dies, the
 // container gets no SIGPIPE, and what it writes waits for the next monitor.
 func (st *stream) pipe() (int, error) {
-	var p [2]int
-	if err := unix.Pipe2(p[:], unix.O_CLOEXEC|unix.O_NONBLOCK); err != nil {
-		return -1, wrap("cannot make a pipe", err)
+	r, w, err := st.s.pipe(unix.O_NONBLOCK)
+	if err != nil {
+		return -1, err
 	}
-	st.fd = p[0]
-	end, err := unix.Open("/proc/self/fd/"+strconv.Itoa(p[1]), unix.O_RDWR|unix.O_CLOEXEC, 0)
-	unix.Close(p[1])
+	st.fd = r
+	end, err := unix.Open("/proc/self/fd/"+strconv.Itoa(w), unix.O_RDWR|unix.O_CLOEXEC, 0)
+	unix.Close(w)
 	if err != nil {
 		return -1, wrap("cannot open a pipe", err)
 	}

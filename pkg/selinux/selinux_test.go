@@ -92,3 +92,20 @@ func TestOff(t *testing.T) {
 		t.Error(l, err)
 	}
 }
+
+func TestHasBit(t *testing.T) {
+	for answer, want := range map[string]bool{"2 ffffffff 0 0 12 0": true, "d ffffffff 0 ffffffff 12 0": false, "ffffffff": true, "0": false} {
+		if got, err := hasBit(answer, 2); got != want || err != nil {
+			t.Errorf("hasBit(%q, 2) = %v, %v", answer, got, err)
+		}
+	}
+	if _, err := hasBit("", 2); err == nil {
+		t.Error("no error of an empty answer")
+	}
+}
+
+func TestRefusedWithoutLabel(t *testing.T) {
+	if _, refused := Refused("", "/"); refused {
+		t.Error("a process without a label is refused")
+	}
+}
