@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -18,6 +17,7 @@ import (
 	"github.com/carob-containers/carob/libpod/spec"
 	"github.com/carob-containers/carob/pkg/image"
 	"github.com/carob-containers/carob/pkg/report"
+	"github.com/carob-containers/carob/pkg/unitfile"
 	"github.com/carob-containers/carob/pkg/unitfile/generate"
 )
 
@@ -228,7 +228,7 @@ func (u *unitMaker) pod(ctx context.Context, p *libpod.Pod) ([]unit, error) {
 		pod.Members = append(pod.Members, in.Unit)
 		units = append(units, unit{in.Unit, in.Text(&u.o.Options)})
 	}
-	if err := checkUnitName(pod.Unit); err != nil {
+	if err := unitfile.CheckName(pod.Unit); err != nil {
 		return nil, err
 	}
 	return append([]unit{{pod.Unit, pod.Text(&u.o.Options)}}, units...), nil
@@ -276,7 +276,7 @@ func (u *unitMaker) container(c *libpod.Container) (*generate.Container, error) 
 		if own {
 			u.a.warn(fmt.Sprintf("container %s has restart policy %s: carob and systemd will both start it again; leave it to systemd: --new, or a container without a policy", c.Name, policy))
 		}
-		return in, checkUnitName(in.Unit)
+		return in, unitfile.CheckName(in.Unit)
 	}
 	if own {
 		in.Restart = strings.Replace(policy, "unless-stopped", "always", 1)
@@ -286,7 +286,7 @@ func (u *unitMaker) container(c *libpod.Container) (*generate.Container, error) 
 		return nil, libpod.WithHint(fmt.Errorf("cannot use --new: %w", err), "leave --new out: the unit then starts the container that is there")
 	}
 	in.Create.Carob[0] = in.Carob[0]
-	return in, checkUnitName(in.Unit)
+	return in, unitfile.CheckName(in.Unit)
 }
 
 func (u *unitMaker) service(name string, c *spec.Container) generate.Service {
@@ -313,14 +313,6 @@ func (u *unitMaker) unitName(prefix, id, name string) string {
 		return u.word(id, name)
 	}
 	return prefix + u.o.separator + u.word(id, name)
-}
-
-// checkUnitName obeys systemd.unit(5).
-func checkUnitName(name string) error {
-	if len(name) > 240 || !regexp.MustCompile(`^[a-zA-Z0-9:_.\\-]+$`).MatchString(name) {
-		return fmt.Errorf("invalid unit name %q: only letters, digits and : - _ . \\ may be in it", name)
-	}
-	return nil
 }
 
 // writeUnits writes them into the current directory, each whole or not at all.

@@ -18,6 +18,7 @@ import (
 	"github.com/carob-containers/carob/pkg/quadlet"
 	"github.com/carob-containers/carob/pkg/quadlet/manage"
 	"github.com/carob-containers/carob/pkg/report"
+	"github.com/carob-containers/carob/pkg/unitfile"
 	"github.com/carob-containers/carob/pkg/userns"
 )
 
@@ -216,6 +217,9 @@ func (a *app) quadlets(ctx context.Context) ([]quadletData, error) {
 			a.warn(e.Error())
 		}
 	}
+	for _, w := range set.Warnings {
+		a.warn(w)
+	}
 	var rows []quadletData
 	for _, name := range slices.Sorted(maps.Keys(files)) {
 		row := quadletData{Name: name, Path: files[name], App: manage.AppOf(p, files[name]), Status: "Not loaded"}
@@ -253,7 +257,7 @@ func newQuadletPrint(a *app) *cobra.Command {
 			if !ok {
 				return noQuadlet(args[0])
 			}
-			body, err := os.ReadFile(file)
+			body, err := unitfile.ReadText(file)
 			if err != nil {
 				return fmt.Errorf("cannot print unit %s: %w", args[0], err)
 			}

@@ -45,6 +45,9 @@ func run(argv []string, out io.Writer) int {
 	log.debug("looking for units in " + strings.Join(p.SearchPath(), ", "))
 	set, err := quadlet.Load(p)
 	failed := log.failAll(err)
+	for _, w := range set.Warnings {
+		log.warn(w)
+	}
 	if len(set.Units) == 0 {
 		log.debug("no units were found")
 	}

@@ -46,10 +46,14 @@ func (s *Set) Generate(o Options) *Result {
 	r := &Result{}
 	var errs []error
 	made := map[string]*Unit{}
+	names := s.names()
 	for _, u := range s.Units {
 		service, warnings, err := s.convert(u, o)
 		if other := made[u.Service]; err == nil && other != nil {
 			err = fmt.Errorf("%s: its service would be %s.service, and so is that of %s", u.Path, u.Service, other.Path)
+		}
+		if err == nil {
+			err = names.take(u)
 		}
 		for _, w := range warnings {
 			r.Warnings = append(r.Warnings, fmt.Sprintf("converting %q: %s", u.Name, w))
@@ -64,6 +68,38 @@ func (s *Set) Generate(o Options) *Result {
 	slices.SortFunc(r.Services, func(a, b Service) int { return strings.Compare(a.Name, b.Name) })
 	r.Err = errors.Join(errs...)
 	return r
+}
+
+// names are those of services and aliases, and the units they belong to.
+type names map[string]*Unit
+
+// names has the services of all units, of those with mistakes as well: no
+// alias may mean two things, now or once a mistake is put right.
+func (s *Set) names() names {
+	n := names{}
+	for _, u := range s.Units {
+		if n[u.Service+".service"] == nil {
+			n[u.Service+".service"] = u
+		}
+	}
+	return n
+}
+
+// take gives a unit its aliases, unless one belongs to another unit.
+func (n names) take(u *Unit) error {
+	aliases, err := u.aliases()
+	if err != nil {
+		return err
+	}
+	for _, a := range aliases {
+		if other := n[a.name]; other != nil && other != u {
+			return a.entry.Fail("Alias: %s belongs to %s", a.name, other.Path)
+		}
+	}
+	for _, a := range aliases {
+		n[a.name] = u
+	}
+	return nil
 }
 
 // eachError puts a prefix before each of the errors that err joins, so that

@@ -16,8 +16,9 @@ import (
 
 // Set is the units of a search path.
 type Set struct {
-	Units  []*Unit // in the order of conversion, those of a kind by name
-	byName map[string]*Unit
+	Units    []*Unit  // in the order of conversion, those of a kind by name
+	Warnings []string // of what was passed over
+	byName   map[string]*Unit
 }
 
 // Files finds the files of all units of a place, by name. Masked ones are left
@@ -68,6 +69,7 @@ func Load(p Place) (*Set, error) {
 		order[k.suffix] = i
 	}
 	slices.SortStableFunc(s.Units, func(a, b *Unit) int { return order[a.kind.suffix] - order[b.kind.suffix] })
+	s.Warnings = w.warnings
 	return s, errors.Join(errs...)
 }
 
@@ -81,6 +83,8 @@ type walk struct {
 	seen  map[string]bool   // by their true names: links can make circles
 	paths map[string]string // name of a unit to its file
 	errs  []error
+
+	warnings []string
 }
 
 // dir enters a directory and those below it. The directories of the search
@@ -140,12 +144,23 @@ func (w *walk) load(name string) (*Unit, error) {
 	u.file = file
 	for _, path := range w.dropIns(u) {
 		dropIn, err := unitfile.Read(path)
+		if errors.Is(err, fs.ErrNotExist) { // a link that leads nowhere, maybe for all units of a kind
+			w.warn("the drop-in " + path + " leads to no file: it is left out")
+			continue
+		}
 		if err != nil {
 			return nil, err
 		}
 		u.file.Merge(dropIn)
 	}
 	return u, u.setNames()
+}
+
+// warn tells once what many units may have in common.
+func (w *walk) warn(text string) {
+	if !slices.Contains(w.warnings, text) {
+		w.warnings = append(w.warnings, text)
+	}
 }
 
 // dropIns lists the files *.conf that add to a unit, in the order in which

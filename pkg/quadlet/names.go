@@ -18,10 +18,13 @@ func (u *Unit) setNames() error {
 		u.Service += "@" + instance
 	}
 	if name := u.last("ServiceName"); name != "" {
-		if strings.ContainsAny(name, "/ \t") {
-			return u.fail("ServiceName", "%q is no name of a service", name)
+		if strings.HasSuffix(name, ".service") {
+			return u.fail("ServiceName", "ServiceName: %q must not end in .service, which is added", name)
 		}
 		u.Service = name
+	}
+	if err := unitfile.CheckInstance(u.Service); err != nil {
+		return u.fail("ServiceName", "the service cannot have this name: %v", err)
 	}
 	switch u.kind.suffix {
 	case ".container":

@@ -14,6 +14,7 @@ import (
 	"io"
 	"os"
 	"strings"
+	"syscall"
 	"unicode/utf8"
 )
 
@@ -58,11 +59,47 @@ func (e Entry) Fail(format string, args ...any) error {
 
 // Read reads a file. The errors of all its lines are joined.
 func Read(path string) (*File, error) {
-	body, err := os.ReadFile(path)
+	body, err := ReadText(path)
 	if err != nil {
 		return nil, fmt.Errorf("cannot read unit: %w", err)
 	}
 	return Parse(path, body)
+}
+
+// maxText bounds what is read of a file, in bytes.
+const maxText = 16 << 20
+
+// ReadText is what stands in a file of at most 16 MiB. A pipe or a device,
+// which might never end, is an error; /dev/null, which masks, is empty.
+func ReadText(path string) ([]byte, error) {
+	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK|syscall.O_NOCTTY, 0) // or a pipe waits for a writer
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil {
+		return nil, err
+	}
+	if !info.Mode().IsRegular() && !isNull(info) {
+		return nil, fmt.Errorf("%s is no regular file", path)
+	}
+	body, err := io.ReadAll(io.LimitReader(f, maxText+1))
+	if err == nil && len(body) > maxText {
+		err = fmt.Errorf("%s has more than %d bytes", path, maxText)
+	}
+	return body, err
+}
+
+// isNull tells /dev/null from other files, by its number.
+func isNull(info os.FileInfo) bool {
+	null, err := os.Stat(os.DevNull)
+	if err != nil {
+		return false
+	}
+	a, ok := info.Sys().(*syscall.Stat_t)
+	b, isStat := null.Sys().(*syscall.Stat_t)
+	return ok && isStat && info.Mode().Type() == null.Mode().Type() && a.Rdev == b.Rdev
 }
 
 // Parse reads the text of the file at path.
