@@ -33,7 +33,7 @@ type HostInfo struct {
 	Arch              string           `json:"arch"`
 	BuildahVersion    string           `json:"buildahVersion"`
 	CgroupManager     string           `json:"cgroupManager"`
-	CgroupVersion     string           `json:"cgroupVersion"`
+	CgroupsVersion    string           `json:"cgroupVersion"`
 	CgroupControllers []string         `json:"cgroupControllers"`
 	Conmon            ProgramInfo      `json:"conmon"`
 	CPUs              int              `json:"cpus"`
@@ -50,6 +50,7 @@ type HostInfo struct {
 	OCIRuntime        RuntimeInfo      `json:"ociRuntime"`
 	OS                string           `json:"os"`
 	RemoteSocket      SocketInfo       `json:"remoteSocket"`
+	RuntimeInfo       map[string]any   `json:"runtimeInfo,omitempty"` // of podman's, which leaves it empty
 	ServiceIsRemote   bool             `json:"serviceIsRemote"`
 	Security          SecurityInfo     `json:"security"`
 	Pasta             HelperInfo       `json:"pasta"`
@@ -121,8 +122,8 @@ type SecurityInfo struct {
 	AppArmorEnabled     bool   `json:"apparmorEnabled"`
 	DefaultCapabilities string `json:"capabilities"`
 	Rootless            bool   `json:"rootless"`
-	SeccompEnabled      bool   `json:"seccompEnabled"`
-	SeccompProfilePath  string `json:"seccompProfilePath"` // "": carob's own
+	SECCOMPEnabled      bool   `json:"seccompEnabled"`
+	SECCOMPProfilePath  string `json:"seccompProfilePath"` // "": carob's own
 	SELinuxEnabled      bool   `json:"selinuxEnabled"`
 }
 
@@ -190,7 +191,7 @@ func (rt *Runtime) hostInfo(ctx context.Context, h *HostInfo) error {
 	h.CgroupControllers = []string{}
 	if r, err := rt.OCI(); err == nil {
 		h.OCIRuntime = RuntimeInfo{Name: r.Name, Path: r.Path, Version: programVersion(ctx, r.Path)}
-		h.CgroupManager, h.CgroupVersion = r.Cgroups.Manager, "v"+strconv.Itoa(r.Cgroups.Version)
+		h.CgroupManager, h.CgroupsVersion = r.Cgroups.Manager, "v"+strconv.Itoa(r.Cgroups.Version)
 		h.CgroupControllers = append(h.CgroupControllers, r.Cgroups.Controllers...)
 	}
 	for name, dst := range map[string]*HelperInfo{"pasta": &h.Pasta, "slirp4netns": &h.Slirp4NetNS} {
@@ -233,7 +234,7 @@ func (rt *Runtime) securityInfo() SecurityInfo {
 	s.AppArmorEnabled = appArmorEnabled() && !s.Rootless
 	s.SELinuxEnabled = selinux.Enabled()
 	_, err := os.Stat("/proc/sys/kernel/seccomp/actions_avail")
-	s.SeccompEnabled = err == nil
+	s.SECCOMPEnabled = err == nil
 	s.DefaultCapabilities = strings.Join(fullNames(bundle.DefaultCapabilities()), ",")
 	return s
 }
@@ -304,8 +305,12 @@ func (rt *Runtime) storeInfo(ctx context.Context, s *StoreInfo) error {
 	if err != nil {
 		return err
 	}
+	config, err := image.ConfigFile()
+	if err != nil {
+		return err
+	}
 	p := images.Paths()
-	*s = StoreInfo{ConfigFile: p.Config, GraphDriverName: p.Driver, GraphOptions: map[string]any{}, GraphRoot: p.GraphRoot, RunRoot: p.RunRoot,
+	*s = StoreInfo{ConfigFile: config, GraphDriverName: p.Driver, GraphOptions: map[string]any{}, GraphRoot: p.GraphRoot, RunRoot: p.RunRoot,
 		GraphStatus: map[string]string{}, ImageCopyTmpDir: firstOf(os.Getenv("TMPDIR"), "/var/tmp"), VolumePath: rt.dirs.Volumes()}
 	for _, o := range images.Storage().GraphOptions() {
 		key, value, _ := strings.Cut(o, "=")

@@ -68,6 +68,13 @@ type InspectedState struct {
 	CheckpointedAt time.Time
 	RestoredAt     time.Time
 	StoppedByUser  bool `json:",omitempty"`
+
+	// Carob makes no checkpoints: these are for templates written for podman.
+	Checkpointed   bool   `json:",omitempty"`
+	Restored       bool   `json:",omitempty"`
+	CheckpointPath string `json:",omitempty"`
+	CheckpointLog  string `json:",omitempty"`
+	RestoreLog     string `json:",omitempty"`
 }
 
 // InspectedHealth is the verdict of the health checks so far.
@@ -130,12 +137,19 @@ type InspectedNetwork struct {
 	LinkLocalIPv6PrefixLen int
 	Ports                  map[string][]InspectedPort
 	SandboxKey             string
+
+	// Networks with names come later: there is nothing in these, for
+	// templates written for podman.
+	Networks               map[string]struct{} `json:",omitempty"`
+	SecondaryIPAddresses   []struct{}          `json:",omitempty"`
+	SecondaryIPv6Addresses []struct{}          `json:",omitempty"`
+	AdditionalMacAddresses []string            `json:"AdditionalMACAddresses,omitempty"`
 }
 
 // InspectedConfig is what does not depend on the host.
 type InspectedConfig struct {
 	Hostname                   string
-	Domainname                 string
+	DomainName                 string `json:"Domainname"`
 	User                       string
 	AttachStdin                bool
 	AttachStdout               bool
@@ -168,6 +182,11 @@ type InspectedConfig struct {
 	StopTimeout                uint
 	Passwd                     bool
 	SdNotifyMode               string `json:"sdNotifyMode"`
+
+	// The socket is that of whoever starts the container, not a setting of
+	// it; nor are there directories to chroot into. Both are for templates.
+	SdNotifySocket string   `json:"sdNotifySocket,omitempty"`
+	ChrootDirs     []string `json:",omitempty"`
 }
 
 // InspectedCheck is a health check; times in nanoseconds.

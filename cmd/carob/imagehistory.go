@@ -40,7 +40,7 @@ func newHistory(a *app) *cobra.Command {
 type historyRow struct {
 	ID, Created, CreatedAt, CreatedSince, CreatedBy, Size, Comment string
 
-	Tags []string
+	Tags []string // podman prints none either
 }
 
 // historyJSON is a step as podman's --format json has it.
@@ -48,7 +48,6 @@ type historyJSON struct {
 	ID        string    `json:"id"`
 	Exact     time.Time `json:"created"`
 	CreatedBy string    `json:"CreatedBy"`
-	Tags      []string  `json:"tags,omitempty"`
 	Size      int64     `json:"size"`
 	Comment   string    `json:"comment,omitempty"`
 	Created   string    `json:"Created"`
@@ -92,8 +91,8 @@ func (o *historyOptions) row(step image.HistoryItem) historyRow {
 		created = *step.Created
 	}
 	r := historyRow{
-		ID: step.ID, Created: created.Format(time.RFC3339), CreatedAt: created.Format(time.RFC3339),
-		CreatedSince: report.Ago(created), CreatedBy: step.CreatedBy, Size: fmt.Sprint(step.Size), Comment: step.Comment, Tags: step.Tags,
+		ID: step.ID, Created: created.Format(time.RFC3339), CreatedAt: created.UTC().Truncate(time.Second).String(),
+		CreatedSince: report.Ago(created), CreatedBy: step.CreatedBy, Size: fmt.Sprint(step.Size), Comment: step.Comment,
 	}
 	if o.human {
 		r.Created, r.Size = r.CreatedSince, report.Size(step.Size)

@@ -62,8 +62,10 @@ type imageRow struct {
 	Labels                      map[string]string
 	Names, RepoTags             []string
 	RepoDigests                 []string
-	ParentID                    string
+	ParentId                    string
+	SharedSize                  int // 0: podman counts it in system df only
 
+	id      string
 	created time.Time
 	size    int64
 }
@@ -90,6 +92,15 @@ type imageJSON struct {
 	Created     int64             `json:"Created"` // seconds since 1970
 	CreatedAt   time.Time         `json:"CreatedAt"`
 }
+
+// Id is the whole ID.
+func (r imageRow) Id() string { return r.id }
+
+// CreatedTime is another name of CreatedAt, as podman has it.
+func (r imageRow) CreatedTime() string { return r.CreatedAt }
+
+// IsReadOnly is another name of ReadOnly.
+func (r imageRow) IsReadOnly() bool { return r.ReadOnly }
 
 func runImages(a *app, o *imagesOptions, args []string) error {
 	if o.quiet && o.format != "" {
@@ -180,7 +191,7 @@ func (o *imagesOptions) rows(i *image.Item) []imageRow {
 		ID: id, Digest: i.Digest.String(), CreatedSince: report.Ago(i.Created), Created: report.Ago(i.Created),
 		CreatedAt: i.Created.Format("2006-01-02 15:04:05 -0700 MST"), Size: report.Size(i.Size), VirtualSize: i.Size,
 		History: history, Containers: i.Containers, ReadOnly: i.ReadOnly, Dangling: i.Dangling(),
-		Names: i.Names, RepoTags: i.RepoTags(), RepoDigests: i.RepoDigests(), created: i.Created, size: i.Size,
+		Names: i.Names, RepoTags: i.RepoTags(), RepoDigests: i.RepoDigests(), id: i.ID, created: i.Created, size: i.Size,
 		Repository: "<none>", Tag: "<none>",
 	}
 	if wantsMore(o.format) {
@@ -218,7 +229,7 @@ func (r *imageRow) addMore(i *image.Item) {
 		r.Labels = config.Config.Labels
 	}
 	if parent := i.Parent(); parent != nil {
-		r.ParentID = parent.ID
+		r.ParentId = parent.ID
 	}
 	r.IsManifestList = i.IsList()
 }

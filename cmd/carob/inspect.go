@@ -21,8 +21,8 @@ type inspectOptions struct {
 func newInspect(a *app) *cobra.Command {
 	o := &inspectOptions{}
 	cmd := &cobra.Command{
-		Use:   "inspect [options] CONTAINER|IMAGE|POD [...]",
-		Short: "Show all that is known of containers, images and pods",
+		Use:   "inspect [options] CONTAINER|IMAGE|VOLUME|POD [...]",
+		Short: "Show all that is known of containers, images, volumes and pods",
 		Args:  o.args,
 		RunE:  func(cmd *cobra.Command, args []string) error { return runInspect(cmd.Context(), a, o, args) },
 
@@ -32,7 +32,7 @@ func newInspect(a *app) *cobra.Command {
 	f.StringVarP(&o.format, "format", "f", "", "json or a Go template")
 	f.BoolVarP(&o.latest, "latest", "l", false, "the container that was made last")
 	f.BoolVarP(&o.size, "size", "s", false, "measure the files of containers too")
-	f.StringVarP(&o.kind, "type", "t", "all", "container, image, pod or all")
+	f.StringVarP(&o.kind, "type", "t", "all", "container, image, volume, pod or all")
 	return cmd
 }
 
@@ -46,16 +46,20 @@ func newContainerInspect(a *app) *cobra.Command {
 	return cmd
 }
 
+func inspectTypes() []string { return []string{"all", "container", "image", "pod", "volume"} }
+
 func (o *inspectOptions) args(cmd *cobra.Command, args []string) error {
 	switch {
-	case !slices.Contains([]string{"all", "container", "image", "pod"}, o.kind):
-		return usage(cmd, fmt.Errorf("invalid --type %q: it is none of all, container, image, pod", o.kind))
-	case o.latest && o.kind == "image":
-		return usage(cmd, errors.New("--latest is about containers, not images"))
+	case o.kind == "network":
+		return usage(cmd, errors.New("cannot inspect networks: named networks come in a later version of carob"))
+	case !slices.Contains(inspectTypes(), o.kind):
+		return usage(cmd, fmt.Errorf("invalid --type %q: it is none of %s", o.kind, strings.Join(inspectTypes(), ", ")))
+	case o.latest && (o.kind == "image" || o.kind == "volume"):
+		return usage(cmd, fmt.Errorf("--latest is about containers and pods, not %ss", o.kind))
 	case o.latest && len(args) > 0:
 		return usage(cmd, errors.New("--latest takes no names"))
 	case len(args) == 0 && !o.latest:
-		return usage(cmd, errors.New("no containers or images specified"))
+		return usage(cmd, errors.New("no containers, images, volumes or pods specified"))
 	}
 	return nil
 }
@@ -112,40 +116,47 @@ func inspectPod(ctx context.Context, rt *libpod.Runtime, name string) (any, erro
 	return p.Inspect(ctx)
 }
 
-// object finds what name means: a container, else an image, else a pod.
+// object finds what name means: the first kind of object that has it.
 func (o *inspectOptions) object(ctx context.Context, a *app, rt *libpod.Runtime, name string) (any, error) {
-	if o.kind == "pod" {
-		return inspectPod(ctx, rt, name)
+	kinds, what := []string{o.kind}, o.kind
+	if o.kind == "all" {
+		kinds, what = []string{"container", "image", "volume", "pod"}, "object"
 	}
-	if o.kind != "image" {
+	for _, kind := range kinds {
+		object, err := o.objectOf(ctx, a, rt, kind, name)
+		if err == nil || !isMissing(err) {
+			return object, err
+		}
+	}
+	return nil, fmt.Errorf("cannot inspect %s: no such %s: %q", name, what, name)
+}
+
+func (o *inspectOptions) objectOf(ctx context.Context, a *app, rt *libpod.Runtime, kind, name string) (any, error) {
+	switch kind {
+	case "container":
 		c, err := rt.Container(ctx, name)
-		var none *libpod.NoContainerError
-		switch {
-		case err == nil:
-			return inspectContainer(ctx, c, o.size)
-		case !errors.As(err, &none):
+		if err != nil {
 			return nil, err
-		case o.kind == "container":
-			return nil, fmt.Errorf("cannot inspect %s: no such container %s", name, name)
 		}
-	}
-	images, err := a.openImages()
-	if err != nil {
-		return nil, err
-	}
-	data, err := inspectImage(images, name)
-	if err != nil && isNoImage(err) && o.kind == "all" {
-		pod, podErr := inspectPod(ctx, rt, name)
-		var none *libpod.NoPodError
-		if !errors.As(podErr, &none) {
-			return pod, podErr
+		return inspectContainer(ctx, c, o.size)
+	case "image":
+		images, err := a.openImages()
+		if err != nil {
+			return nil, err
 		}
+		return inspectImage(images, name)
+	case "volume":
+		return inspectVolume(ctx, rt, name)
 	}
-	if err != nil && isNoImage(err) {
-		what := map[string]string{"all": "object", "image": "image"}[o.kind]
-		return nil, fmt.Errorf("cannot inspect %s: no such %s: %q", name, what, name)
-	}
-	return data, err
+	return inspectPod(ctx, rt, name)
+}
+
+// isMissing tells whether err is about an object that is not there.
+func isMissing(err error) bool {
+	var container *libpod.NoContainerError
+	var volume *libpod.NoVolumeError
+	var pod *libpod.NoPodError
+	return errors.As(err, &container) || errors.As(err, &volume) || errors.As(err, &pod) || isNoImage(err)
 }
 
 func inspectContainer(ctx context.Context, c *libpod.Container, size bool) (*libpod.Inspected, error) {

@@ -268,7 +268,7 @@ func (r psRow) Pod() string          { return r.short(r.PodID) }
 func (r psRow) Names() string        { return strings.Join(r.NameList, ",") }
 func (r psRow) Networks() string     { return strings.Join(r.NetworkList, ",") }
 func (r psRow) CreatedHuman() string { return r.CreatedSince }
-func (r psRow) Created() string      { return r.CreatedSince }
+func (r psRow) Created() time.Time   { return r.created }
 func (r psRow) RunningFor() string   { return r.CreatedSince }
 func (r psRow) CreatedAt() string    { return r.created.String() }
 func (r psRow) State() string        { return r.StatusText }

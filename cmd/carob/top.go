@@ -118,6 +118,24 @@ func (p process) group(n int) string {
 	return p.Name("group", p.Inside("gid_map", p.ID("Gid", n)))
 }
 
+// groups are the supplementary groups by name.
+func (p process) groups() string {
+	var names []string
+	for _, id := range p.Groups() {
+		names = append(names, p.Name("group", p.Inside("gid_map", id)))
+	}
+	return strings.Join(names, ",")
+}
+
+// hostGroups are the supplementary groups' numbers on the host.
+func (p process) hostGroups() string {
+	var ids []string
+	for _, id := range p.Groups() {
+		ids = append(ids, strconv.Itoa(int(procfs.Outside("gid_map", id))))
+	}
+	return strings.Join(ids, ",")
+}
+
 // descriptor is a column of top: podman's name, ps's AIX name.
 type descriptor struct {
 	name, aix, head string
@@ -149,9 +167,12 @@ func descriptors() []descriptor {
 		{"comm", "%c", "COMMAND", func(p process) string { return p.Comm }},
 		{"etime", "%t", "ELAPSED", func(p process) string { return time.Since(p.Started).Round(time.Millisecond).String() }},
 		{"group", "%G", "GROUP", func(p process) string { return p.group(1) }},
+		{"groups", "", "GROUPS", func(p process) string { return p.groups() }},
 		{"hgroup", "", "HGROUP", func(p process) string { return strconv.Itoa(int(procfs.Outside("gid_map", p.ID("Gid", 1)))) }},
+		{"hgroups", "", "HGROUPS", func(p process) string { return p.hostGroups() }},
 		{"hpid", "", "HPID", number(func(p process) int { return p.PID })},
 		{"huser", "", "HUSER", func(p process) string { return strconv.Itoa(int(procfs.Outside("uid_map", p.ID("Uid", 1)))) }},
+		{"label", "", "LABEL", func(p process) string { return p.Label() }},
 		{"nice", "%n", "NI", number(func(p process) int { return p.Nice })},
 		{"pcpu", "%C", "%CPU", cpuPercent},
 		{"pgid", "%r", "PGID", number(func(p process) int { return p.InnerPGID() })},

@@ -25,10 +25,12 @@ type versionData struct {
 }
 
 // versionReport is what templates of version see. There is no server: what
-// asks for its version gets this program's.
+// asks for its version gets this program's. The client's fields may be named
+// without it.
 type versionReport struct {
-	Client *versionData
-	Server *versionData `json:",omitempty"`
+	*versionData `json:"-"`
+	Client       *versionData
+	Server       *versionData `json:",omitempty"`
 }
 
 func newVersion(a *app) *cobra.Command {
@@ -51,7 +53,7 @@ func runVersion(a *app, format string) error {
 		return report.JSON(a.out, versionReport{Client: v})
 	}
 	if format != "" {
-		return report.Inspect(a.out, []any{&versionReport{Client: v, Server: v}}, format)
+		return report.Inspect(a.out, []any{&versionReport{versionData: v, Client: v, Server: v}}, format)
 	}
 	_, err := fmt.Fprintf(a.out, "Client:       carob\nVersion:      %s\nAPI Version:  %s\nGo Version:   %s\n", v.Version, v.APIVersion, v.GoVersion)
 	if err == nil && v.GitCommit != "" {

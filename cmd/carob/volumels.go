@@ -18,6 +18,7 @@ type volumeData struct {
 	Driver      string
 	Mountpoint  string
 	CreatedAt   time.Time
+	Status      map[string]any `json:",omitempty"` // of plugins, which carob has none of
 	Labels      map[string]string
 	Scope       string
 	Options     map[string]string
@@ -27,6 +28,7 @@ type volumeData struct {
 	MountCount  int    `json:"MountCount"`
 	NeedsCopyUp bool   `json:"NeedsCopyUp,omitempty"`
 	NeedsChown  bool   `json:"NeedsChown,omitempty"`
+	Timeout     uint   `json:",omitempty"` // seconds to wait for a plugin
 	StorageID   string `json:"StorageID,omitempty"`
 }
 
@@ -144,18 +146,14 @@ func runVolumeInspect(ctx context.Context, a *app, o *volumeInspectOptions, args
 	objects := []any{}
 	var failed []error
 	for _, name := range args {
-		v, err := rt.Volume(ctx, name)
+		row, err := inspectVolume(ctx, rt, name)
 		var none *libpod.NoVolumeError
-		if errors.As(err, &none) {
-			err = fmt.Errorf("inspecting object: no such volume %s", name)
-		}
-		if err == nil {
-			var row volumeData
-			if row, err = volumeRow(ctx, v); err == nil {
-				objects = append(objects, row)
-			}
-		}
-		if err != nil {
+		switch {
+		case err == nil:
+			objects = append(objects, row)
+		case errors.As(err, &none):
+			failed = append(failed, fmt.Errorf("inspecting object: no such volume %s", name))
+		default:
 			failed = append(failed, err)
 		}
 	}
@@ -163,4 +161,13 @@ func runVolumeInspect(ctx context.Context, a *app, o *volumeInspectOptions, args
 		return err
 	}
 	return a.lastOf(failed)
+}
+
+// inspectVolume fails with *libpod.NoVolumeError where there is no such volume.
+func inspectVolume(ctx context.Context, rt *libpod.Runtime, name string) (any, error) {
+	v, err := rt.Volume(ctx, name)
+	if err != nil {
+		return nil, err
+	}
+	return volumeRow(ctx, v)
 }

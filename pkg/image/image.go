@@ -231,7 +231,6 @@ func (i *Image) RepoDigests() []string {
 // HistoryItem is one step of an image's making.
 type HistoryItem struct {
 	ID        string // of the image this step is the top of; "<missing>" for none here
-	Tags      []string
 	Created   *time.Time
 	CreatedBy string
 	Comment   string
@@ -261,7 +260,7 @@ func (i *Image) History() ([]HistoryItem, error) {
 		item := HistoryItem{ID: "<missing>", Created: h.Created, CreatedBy: h.CreatedBy, Comment: h.Comment}
 		if layer != nil {
 			if top := tops[layer.ID]; top != nil {
-				item.ID, item.Tags = top.ID, top.Names
+				item.ID = top.ID
 				delete(tops, layer.ID)
 			}
 			if !h.EmptyLayer {

@@ -184,6 +184,16 @@ func checkConfig() (file string, driverSet bool, err error) {
 	return file, driverSet, nil
 }
 
+// ConfigFile is the storage.conf that is the user's own to write, whether or
+// not it is there.
+func ConfigFile() (string, error) {
+	path, err := types.DefaultConfigFile()
+	if err != nil {
+		return "", fmt.Errorf("cannot find storage.conf: %w", err)
+	}
+	return path, nil
+}
+
 // configFiles are the candidates in the order of containers-storage.conf(5),
 // least important first. With CONTAINERS_STORAGE_CONF there is only that one.
 func configFiles() []string {

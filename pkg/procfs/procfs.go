@@ -177,6 +177,26 @@ func (p *Process) ID(key string, n int) uint32 {
 	return uint32(id)
 }
 
+// Groups are the supplementary groups, as the reader's user namespace has them.
+func (p *Process) Groups() []uint32 {
+	var out []uint32
+	for _, word := range strings.Fields(p.status["Groups"]) {
+		if id, err := strconv.ParseUint(word, 10, 32); err == nil {
+			out = append(out, uint32(id))
+		}
+	}
+	return out
+}
+
+// Label is what SELinux or AppArmor know the process by, "?" without either.
+func (p *Process) Label() string {
+	b, err := os.ReadFile(filepath.Join("/proc", strconv.Itoa(p.PID), "attr/current"))
+	if err != nil {
+		return "?"
+	}
+	return strings.Trim(string(b), "\n\x00")
+}
+
 // Inside translates an id of the reader's user namespace to the process's,
 // file being uid_map or gid_map.
 func (p *Process) Inside(file string, id uint32) uint32 {
