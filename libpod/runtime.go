@@ -4,6 +4,7 @@
 package libpod
 
 import (
+	"bytes"
 	"context"
 	"crypto/rand"
 	"encoding/hex"
@@ -158,17 +159,22 @@ func readBootID() (string, error) {
 // startTime is field 22 of /proc/PID/stat, clock ticks since boot; with the
 // pid it names a process once and for all. 0: there is no such process.
 func startTime(pid int) uint64 {
-	b, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/stat")
-	if err != nil {
-		return 0
-	}
-	rest := string(b[strings.LastIndexByte(string(b), ')')+1:])
-	fields := strings.Fields(rest)
+	fields := processStat(pid)
 	if len(fields) < 20 || fields[0] == "Z" || fields[0] == "X" {
 		return 0
 	}
 	n, _ := strconv.ParseUint(fields[19], 10, 64)
 	return n
+}
+
+// processStat is /proc/PID/stat (proc(5)) from the third field on, the
+// process's state; nil when there is no such process.
+func processStat(pid int) []string {
+	b, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/stat")
+	if err != nil {
+		return nil
+	}
+	return strings.Fields(string(b[bytes.LastIndexByte(b, ')')+1:]))
 }
 
 // hintError is an error with a cure.

@@ -134,20 +134,26 @@ func (c *Container) settleAfter(ctx context.Context, timeout *uint, repairs int)
 	}
 }
 
-// busyTime is how long a monitor may be busy until it counts as stuck.
-const busyTime = 10 * time.Second
+// How long a monitor may be busy until it counts as stuck: one that somebody
+// has stopped (SIGSTOP), and one that waits for its turn, as where fifty
+// containers end at once.
+const (
+	stoppedTime = 10 * time.Second
+	busyTime    = 30 * time.Second
+)
 
 // settled is State, once no monitor is busy: until then it writes into the
 // directories that a start or a removal changes, and may be about to run what
 // nobody sees yet. The caller holds the container's lock.
 func (c *Container) settled(ctx context.Context) (*State, error) {
-	deadline := time.Now().Add(busyTime)
+	began := time.Now()
 	for pause := time.Millisecond; ; pause = min(2*pause, 50*time.Millisecond) {
 		st, err := c.State()
 		if err != nil || !st.Busy {
 			return st, err
 		}
-		if time.Now().After(deadline) {
+		waited := time.Since(began)
+		if waited > busyTime || waited > stoppedTime && isStopped(st.MonitorPID) {
 			return c.endMonitor(ctx, st)
 		}
 		select {
@@ -156,6 +162,11 @@ func (c *Container) settled(ctx context.Context) (*State, error) {
 		case <-time.After(pause):
 		}
 	}
+}
+
+func isStopped(pid int) bool {
+	fields := processStat(pid)
+	return len(fields) > 0 && fields[0] == "T"
 }
 
 // endMonitor ends a monitor that is stuck. What it was making is an orphan
