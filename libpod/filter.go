@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"path"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -29,7 +30,7 @@ func ParseFilters(words []string) (Filters, error) {
 			f[key] = append(f[key], value)
 			continue
 		}
-		if !containerFilterKey(key) {
+		if !slices.Contains(ContainerFilterKeys(), key) {
 			return nil, fmt.Errorf("cannot use filter %q: %s is an invalid filter", w, key)
 		}
 		f[key] = append(f[key], value)
@@ -37,13 +38,12 @@ func ParseFilters(words []string) (Filters, error) {
 	return f, nil
 }
 
-func containerFilterKey(key string) bool {
-	switch key {
-	case "id", "name", "label", "exited", "status", "ancestor", "before", "since", "until", "volume", "health", "network",
-		"restart-policy", "pod", "command", "should-start-on-boot":
-		return true
+// ContainerFilterKeys are the keys ParseFilters knows, beside label!.
+func ContainerFilterKeys() []string {
+	return []string{
+		"id", "name", "label", "exited", "status", "ancestor", "before", "since", "until", "volume", "health", "network",
+		"restart-policy", "pod", "command", "should-start-on-boot",
 	}
-	return false
 }
 
 // Match tells whether the filters hold for c.

@@ -357,3 +357,6 @@ func (rt *Runtime) countContainers(ctx context.Context, n *ContainerCount) error
 	}
 	return nil
 }
+
+// CapabilityNames are those that can be added and dropped, without CAP_.
+func CapabilityNames() []string { return bundle.AllCapabilities() }

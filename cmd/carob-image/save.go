@@ -51,6 +51,8 @@ carob save -m -o both.tar localhost/tool docker.io/library/busybox`,
 	f.BoolVar(&o.uncompressed, "uncompressed", false, "leave the layers of an OCI archive or directory uncompressed")
 	f.StringVar(&o.save.SignaturePolicy, "signature-policy", "", "signature policy file")
 	_ = f.MarkHidden("signature-policy")
+	_ = cmd.RegisterFlagCompletionFunc("format", cobra.FixedCompletions(
+		[]string{transfer.DockerArchive, transfer.OCIArchive, transfer.DockerDir, transfer.OCIDir}, cobra.ShellCompDirectiveNoFileComp))
 	return cmd
 }
 

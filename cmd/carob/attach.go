@@ -23,7 +23,7 @@ func newAttach(a *app) *cobra.Command {
 		Args:  o.oneArg,
 		RunE:  func(cmd *cobra.Command, args []string) error { return runAttach(cmd.Context(), a, o, args) },
 
-		ValidArgsFunction: a.completeContainers,
+		ValidArgsFunction: completeFirst(a.completeContainersIn(libpod.StateRunning), cobra.ShellCompDirectiveNoFileComp),
 	}
 	f := cmd.Flags()
 	o.selection.addFlags(f, "latest")

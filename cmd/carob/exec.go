@@ -34,7 +34,7 @@ func newExec(a *app) *cobra.Command {
 		},
 		RunE: func(cmd *cobra.Command, args []string) error { return runExec(cmd.Context(), a, o, args) },
 
-		ValidArgsFunction: a.completeContainers,
+		ValidArgsFunction: completeFirst(a.completeContainersIn(libpod.StateRunning), cobra.ShellCompDirectiveDefault),
 	}
 	f := cmd.Flags()
 	f.SetInterspersed(false) // flags behind the container belong to the command

@@ -45,6 +45,9 @@ carob images --format '{{.Repository}}:{{.Tag}} {{.Size}}' busybox`,
 	f.BoolVarP(&o.quiet, "quiet", "q", false, "print IDs only")
 	f.StringVar(&o.sort, "sort", "created", "created, id, repository, size or tag")
 	f.BoolVar(&o.history, "history", false, "show the names images had")
+	completeFilters(cmd, "after", "before", "containers", "dangling", "digest", "id", "intermediate", "label", "manifest",
+		"readonly", "reference", "since", "until")
+	completeWords(cmd, "sort", "created", "id", "repository", "size", "tag")
 	return cmd
 }
 

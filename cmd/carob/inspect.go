@@ -26,14 +26,32 @@ func newInspect(a *app) *cobra.Command {
 		Args:  o.args,
 		RunE:  func(cmd *cobra.Command, args []string) error { return runInspect(cmd.Context(), a, o, args) },
 
-		ValidArgsFunction: a.completeContainers,
+		ValidArgsFunction: o.complete(a),
 	}
 	f := cmd.Flags()
 	f.StringVarP(&o.format, "format", "f", "", "json or a Go template")
 	f.BoolVarP(&o.latest, "latest", "l", false, "the container that was made last")
 	f.BoolVarP(&o.size, "size", "s", false, "measure the files of containers too")
 	f.StringVarP(&o.kind, "type", "t", "all", "container, image, volume, pod or all")
+	completeWords(cmd, "type", inspectTypes()...)
 	return cmd
+}
+
+// complete offers what has the type that was asked for.
+func (o *inspectOptions) complete(a *app) cobra.CompletionFunc {
+	return func(cmd *cobra.Command, args []string, typed string) ([]string, cobra.ShellCompDirective) {
+		var names []string
+		for kind, list := range map[string]cobra.CompletionFunc{
+			"container": a.completeContainers, "image": a.completeImages, "volume": a.completeVolumes, "pod": a.completePods,
+		} {
+			if o.kind == kind || o.kind == "all" {
+				some, _ := list(cmd, args, typed)
+				names = append(names, some...)
+			}
+		}
+		slices.Sort(names)
+		return names, cobra.ShellCompDirectiveNoFileComp
+	}
 }
 
 // newContainerInspect is inspect for containers only.

@@ -6,6 +6,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/carob-containers/carob/libpod"
 	"github.com/carob-containers/carob/libpod/spec"
 )
 
@@ -22,10 +23,11 @@ func newKill(a *app) *cobra.Command {
 		Args:  o.args,
 		RunE:  func(cmd *cobra.Command, args []string) error { return runKill(cmd.Context(), a, o, args) },
 
-		ValidArgsFunction: a.completeContainers,
+		ValidArgsFunction: a.completeContainersIn(libpod.StateRunning),
 	}
 	o.addFlags(cmd.Flags(), "all", "latest", "cidfile")
 	cmd.Flags().StringVarP(&o.signal, "signal", "s", "KILL", "signal, by name or number")
+	completeWords(cmd, "signal", spec.SignalNames()...)
 	return cmd
 }
 

@@ -48,6 +48,7 @@ func newPodPs(a *app) *cobra.Command {
 	f.BoolVar(&o.noHeading, "noheading", false, "leave the line of headings out")
 	f.BoolVarP(&o.quiet, "quiet", "q", false, "print IDs only")
 	f.StringVar(&o.sort, "sort", "created", "created, id, name, number or status")
+	completeFilters(cmd, "id", "name", "label", "status", "network", "until", "ctr-ids", "ctr-names", "ctr-number", "ctr-status")
 	return cmd
 }
 

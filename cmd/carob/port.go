@@ -21,7 +21,7 @@ func newPort(a *app) *cobra.Command {
 		Args:  cobra.MaximumNArgs(2),
 		RunE:  func(cmd *cobra.Command, args []string) error { return runPort(cmd.Context(), a, o, args) },
 
-		ValidArgsFunction: a.completeContainers,
+		ValidArgsFunction: completeFirst(a.completeContainersIn(libpod.StateRunning), cobra.ShellCompDirectiveNoFileComp),
 	}
 	o.addFlags(cmd.Flags(), "all", "latest")
 	return cmd

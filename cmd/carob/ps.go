@@ -56,7 +56,13 @@ carob ps --format 'table {{.Names}} {{.Status}} {{.Ports}}'`,
 	f.StringVar(&o.sort, "sort", "created", "command, created, id, image, names, runningfor, size or status")
 	f.BoolVar(&o.sync, "sync", false, "ask the kernel what runs, as carob always does")
 	f.UintVarP(&o.watch, "watch", "w", 0, "print again every N seconds")
+	completeFilters(cmd, libpod.ContainerFilterKeys()...)
+	completeWords(cmd, "sort", psSorts()...)
 	return cmd
+}
+
+func psSorts() []string {
+	return []string{"command", "created", "id", "image", "names", "pod", "runningfor", "size", "status"}
 }
 
 func (o *psOptions) check() error {
@@ -74,8 +80,8 @@ func (o *psOptions) check() error {
 		return errors.New("the external flag requires the all flag")
 	case o.external && (o.latest || o.last >= 0):
 		return errors.New("the external flag conflicts with latest and last")
-	case !slices.Contains([]string{"command", "created", "id", "image", "names", "pod", "runningfor", "size", "status"}, o.sort):
-		return fmt.Errorf("cannot sort by %q: it is none of command, created, id, image, names, pod, runningfor, size, status", o.sort)
+	case !slices.Contains(psSorts(), o.sort):
+		return fmt.Errorf("cannot sort by %q: it is none of %s", o.sort, strings.Join(psSorts(), ", "))
 	}
 	return nil
 }

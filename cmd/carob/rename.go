@@ -18,6 +18,6 @@ func newRename(a *app) *cobra.Command {
 			}
 			return c.Rename(cmd.Context(), args[1])
 		},
-		ValidArgsFunction: a.completeContainers,
+		ValidArgsFunction: completeFirst(a.completeContainers, cobra.ShellCompDirectiveNoFileComp),
 	}
 }

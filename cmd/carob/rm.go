@@ -36,6 +36,7 @@ func newRm(a *app) *cobra.Command {
 	f.BoolVarP(&o.volumes, "volumes", "v", false, "remove the anonymous volumes of the container too")
 	f.BoolVar(&o.depend, "depend", false, "remove the containers that depend on it too")
 	addTimeFlag(cmd, &o.time)
+	completeFilters(cmd, libpod.ContainerFilterKeys()...)
 	return cmd
 }
 

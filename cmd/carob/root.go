@@ -31,7 +31,33 @@ func newRoot(a *app, args []string) *cobra.Command {
 	for _, c := range commands() {
 		root.AddCommand(c.make(a))
 	}
+	refuseUnknown(root)
 	return root
+}
+
+// refuseUnknown makes mistakes of those who call cobra's own commands, help
+// and completion, errors like any other: cobra prints help for them.
+func refuseUnknown(root *cobra.Command) {
+	root.InitDefaultHelpCmd()
+	root.InitDefaultCompletionCmd()
+	for _, cmd := range root.Commands() {
+		switch cmd.Name() {
+		case "completion":
+			cmd.Args, cmd.RunE = cobra.ArbitraryArgs, noSuchCommand
+		case "help":
+			help := cmd.Run
+			cmd.RunE = func(cmd *cobra.Command, args []string) error {
+				found, rest, err := root.Find(args)
+				if err == nil && len(rest) > 0 {
+					err = noSuchCommand(found, rest)
+				}
+				if err == nil {
+					help(cmd, args)
+				}
+				return err
+			}
+		}
+	}
 }
 
 // newGlobalRoot is the root with the global flags and no command yet.

@@ -26,7 +26,7 @@ func newStart(a *app) *cobra.Command {
 		Args:  o.checkArgs,
 		RunE:  func(cmd *cobra.Command, args []string) error { return runStart(cmd.Context(), a, o, args) },
 
-		ValidArgsFunction: a.completeContainers,
+		ValidArgsFunction: a.completeContainersIn(libpod.StateCreated, libpod.StateInitialized, libpod.StateExited),
 	}
 	f := cmd.Flags()
 	o.selection.addFlags(f, "latest", "filter")
@@ -35,6 +35,7 @@ func newStart(a *app) *cobra.Command {
 	f.BoolVarP(&o.attach, "attach", "a", false, "join the container's output and signals to this terminal")
 	f.BoolVarP(&o.interactive, "interactive", "i", false, "join its standard input as well")
 	f.Var(one(&o.sdNotify, "mode", parseNotify), "sdnotify", "who tells systemd, this time, that the service is ready: container, conmon, healthy or ignore; a container that runs already is an error then")
+	completeFilters(cmd, libpod.ContainerFilterKeys()...)
 	return cmd
 }
 

@@ -61,7 +61,7 @@ func newStats(a *app) *cobra.Command {
 		Short: "Show what containers use of the machine",
 		RunE:  func(cmd *cobra.Command, args []string) error { return runStats(cmd.Context(), a, o, args) },
 
-		ValidArgsFunction: a.completeContainers,
+		ValidArgsFunction: a.completeContainersIn(libpod.StateRunning),
 	}
 	f := cmd.Flags()
 	o.selection.addFlags(f, "all", "latest")

@@ -5,6 +5,8 @@ import (
 	"strconv"
 
 	"github.com/spf13/cobra"
+
+	"github.com/carob-containers/carob/libpod"
 )
 
 type stopOptions struct {
@@ -20,10 +22,11 @@ func newStop(a *app) *cobra.Command {
 		Args:  o.args,
 		RunE:  func(cmd *cobra.Command, args []string) error { return runStop(cmd.Context(), a, o, args) },
 
-		ValidArgsFunction: a.completeContainers,
+		ValidArgsFunction: a.completeContainersIn(libpod.StateRunning),
 	}
 	o.addFlags(cmd.Flags(), "all", "latest", "cidfile", "filter", "ignore")
 	addTimeFlag(cmd, &o.time)
+	completeFilters(cmd, libpod.ContainerFilterKeys()...)
 	return cmd
 }
 

@@ -12,6 +12,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/carob-containers/carob/libpod"
 	"github.com/carob-containers/carob/pkg/procfs"
 )
 
@@ -25,11 +26,19 @@ func newTop(a *app) *cobra.Command {
 		Example: "carob top web\ncarob top web pid user args\ncarob top web -ef",
 		RunE:    func(cmd *cobra.Command, args []string) error { return runTop(cmd.Context(), a, o, args) },
 
-		ValidArgsFunction: a.completeContainers,
+		ValidArgsFunction: a.completeTop,
 	}
 	cmd.Flags().SetInterspersed(false) // flags behind the name are ps's
 	o.addFlags(cmd.Flags(), "latest")
 	return cmd
+}
+
+// completeTop offers a container, and then columns.
+func (a *app) completeTop(cmd *cobra.Command, args []string, typed string) ([]string, cobra.ShellCompDirective) {
+	if len(args) > 0 {
+		return descriptorNames(), cobra.ShellCompDirectiveNoFileComp
+	}
+	return a.completeContainersIn(libpod.StateRunning)(cmd, args, typed)
 }
 
 func runTop(ctx context.Context, a *app, o *selection, args []string) error {

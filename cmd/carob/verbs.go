@@ -27,15 +27,19 @@ func newRestart(a *app) *cobra.Command {
 }
 
 func newPause(a *app) *cobra.Command {
-	return verb(a, "pause [options] CONTAINER [CONTAINER...]", "Freeze the processes of containers",
+	cmd := verb(a, "pause [options] CONTAINER [CONTAINER...]", "Freeze the processes of containers",
 		[]string{"all", "latest", "cidfile", "filter"}, running,
 		func(ctx context.Context, c chosen) error { return c.Pause(ctx) })
+	cmd.ValidArgsFunction = a.completeContainersIn(libpod.StateRunning)
+	return cmd
 }
 
 func newUnpause(a *app) *cobra.Command {
-	return verb(a, "unpause [options] CONTAINER [CONTAINER...]", "Let the processes of paused containers go on",
+	cmd := verb(a, "unpause [options] CONTAINER [CONTAINER...]", "Let the processes of paused containers go on",
 		[]string{"all", "latest", "cidfile", "filter"}, paused,
 		func(ctx context.Context, c chosen) error { return c.Unpause(ctx) })
+	cmd.ValidArgsFunction = a.completeContainersIn(libpod.StatePaused)
+	return cmd
 }
 
 func newInit(a *app) *cobra.Command {
@@ -63,6 +67,9 @@ func verb(a *app, use, short string, flags []string, narrow func([]chosen) []cho
 		},
 	}
 	o.addFlags(cmd.Flags(), flags...)
+	if cmd.Flags().Lookup("filter") != nil {
+		completeFilters(cmd, libpod.ContainerFilterKeys()...)
+	}
 	return cmd
 }
 

@@ -75,6 +75,7 @@ func newVolumeList(a *app) *cobra.Command {
 	f.StringVar(&o.format, "format", "", "json or a Go template")
 	f.BoolVarP(&o.noHeading, "noheading", "n", false, "leave the line of headings out")
 	f.BoolVarP(&o.quiet, "quiet", "q", false, "print names only")
+	completeFilters(cmd, "dangling", "driver", "label", "name", "opt", "scope", "since", "until")
 	return cmd
 }
 

@@ -34,19 +34,23 @@ func newWait(a *app) *cobra.Command {
 	f.BoolVar(&o.ignore, "ignore", false, "print -1 for a container that does not exist")
 	f.Var(commaEach(&o.conditions, "state", parseCondition), "condition", "a state to wait for (stopped)")
 	f.VarP(one(&o.interval, "duration", parseInterval), "interval", "i", "time between two looks at states other than stopped; milliseconds without a unit (250ms)")
+	completeWords(cmd, "condition", waitConditions()...)
 	return cmd
 }
 
-func parseCondition(word string) ([]string, error) {
-	known := []string{
+func waitConditions() []string {
+	return []string{
 		libpod.StateCreated, libpod.StateInitialized, libpod.StateRunning, libpod.StatePaused, libpod.StateStopping,
-		libpod.StateRestarting, libpod.StateExited, "stopped", "configured", "removing", "healthy", "unhealthy",
+		libpod.StateRestarting, libpod.StateExited, "stopped", "configured", "healthy", "unhealthy",
 	}
+}
+
+func parseCondition(word string) ([]string, error) {
 	switch {
-	case !slices.Contains(known, word):
-		return nil, fmt.Errorf("%q is not a state", word)
 	case word == "removing":
 		return nil, fmt.Errorf("cannot wait for %s: carob removes at once", word)
+	case !slices.Contains(waitConditions(), word):
+		return nil, fmt.Errorf("%q is not a state", word)
 	case word == "configured":
 		word = libpod.StateCreated // podman's word before its first start
 	}

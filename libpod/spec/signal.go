@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+	"syscall"
 
 	"golang.org/x/sys/unix"
 )
@@ -48,4 +49,16 @@ func realTimeSignal(name string) (int, bool) {
 		return sigRTMax - int(n), err == nil && n <= sigRTMax-sigRTMin
 	}
 	return 0, false
+}
+
+// SignalNames are the names that can be typed for the signals of signal(7), and
+// the first and the last of the real-time ones.
+func SignalNames() []string {
+	var names []string
+	for n := 1; n < 32; n++ {
+		if name := unix.SignalName(syscall.Signal(n)); name != "" {
+			names = append(names, strings.TrimPrefix(name, "SIG"))
+		}
+	}
+	return append(names, "RTMIN", "RTMAX")
 }
