@@ -341,6 +341,9 @@ func ownUnits(p quadlet.Place, files map[string]string) []string {
 // removeQuadlet removes a unit or an application and returns the names of the
 // units that are gone.
 func (a *app) removeQuadlet(ctx context.Context, o *quadletRmOptions, files map[string]string, name string) ([]string, error) {
+	if name == "" {
+		return nil, noQuadlet(`""`)
+	}
 	p := quadletPlace()
 	names := []string{name}
 	app := manage.AppOf(p, files[name])
@@ -361,7 +364,7 @@ func (a *app) removeQuadlet(ctx context.Context, o *quadletRmOptions, files map[
 	case app != "" && !o.recursive:
 		return nil, fmt.Errorf("cannot remove %s: it belongs to the application %s, and --recursive is false", name, app)
 	}
-	if err := stopServices(ctx, p, names, o.force); err != nil {
+	if err := a.stopServices(ctx, p, names, o.force); err != nil {
 		return nil, fmt.Errorf("cannot remove %s: %w", name, err)
 	}
 	if err := manage.Remove(p, files[names[0]]); err != nil {

@@ -4,12 +4,15 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
+	"os"
 	"slices"
 	"strings"
 
 	systemd "github.com/coreos/go-systemd/v22/dbus"
 	"github.com/godbus/dbus/v5"
 
+	"github.com/carob-containers/carob/libpod"
 	"github.com/carob-containers/carob/pkg/quadlet"
 	"github.com/carob-containers/carob/pkg/userns"
 )
@@ -66,25 +69,15 @@ func unitStates(ctx context.Context, rows []quadletData) (map[string]string, err
 }
 
 // stopServices stops the services of units that run, instances of templates
-// among them, or refuses when it must not. Where no systemd is there nothing
-// runs.
-func stopServices(ctx context.Context, p quadlet.Place, units []string, force bool) error {
-	set, _ := quadlet.Load(p) // a unit with a mistake has no service
-	var patterns []string
-	for _, name := range units {
-		if u := set.Find(name); u != nil {
-			patterns = append(patterns, strings.Replace(u.Service+".service", "@.", "@*.", 1))
-		}
-	}
-	conn, err := systemdManager(ctx)
-	if err != nil || len(patterns) == 0 {
-		return nil
+// among them, or refuses when it must not.
+func (a *app) stopServices(ctx context.Context, p quadlet.Place, units []string, force bool) error {
+	set, _ := quadlet.Load(p) // what has a mistake is not in it, and may run all the same
+	conn, running, err := runningServices(ctx, servicePatterns(set, units))
+	if err != nil {
+		_, missing := os.Stat("/run/systemd/system") // sd_booted(3)
+		return a.notAsked(err, errors.Is(missing, fs.ErrNotExist), force)
 	}
 	defer conn.Close()
-	running, err := conn.ListUnitsByPatternsContext(ctx, []string{"active", "activating", "reloading", "deactivating"}, patterns)
-	if err != nil {
-		return err
-	}
 	// Those that need others first.
 	slices.Reverse(running)
 	for _, u := range running {
@@ -96,6 +89,50 @@ func stopServices(ctx context.Context, p quadlet.Place, units []string, force bo
 		}
 	}
 	return nil
+}
+
+// servicePatterns are the services of units, as patterns for their instances
+// too. A unit that has become unreadable since the last reload still has the
+// service of before: it is looked for by the name of the file.
+func servicePatterns(set *quadlet.Set, units []string) []string {
+	var patterns []string
+	for _, name := range units {
+		service := quadlet.ServiceOf(name)
+		if u := set.Find(name); u != nil {
+			service = u.Service
+		}
+		patterns = append(patterns, strings.Replace(service+".service", "@.", "@*.", 1))
+	}
+	return patterns
+}
+
+// runningServices asks systemd which of the services run. The connection is
+// the caller's to close.
+func runningServices(ctx context.Context, patterns []string) (*systemd.Conn, []systemd.UnitStatus, error) {
+	conn, err := systemdManager(ctx)
+	if err != nil {
+		return nil, nil, err
+	}
+	running, err := conn.ListUnitsByPatternsContext(ctx, []string{"active", "activating", "reloading", "deactivating"}, patterns)
+	if err != nil {
+		conn.Close()
+		return nil, nil, err
+	}
+	return conn, running, nil
+}
+
+// notAsked is what it means that systemd gave no answer. Where none was booted
+// nothing runs; otherwise something may, and its unit stays.
+func (a *app) notAsked(err error, noSystemd, force bool) error {
+	switch {
+	case noSystemd:
+		return nil
+	case force:
+		a.warn(fmt.Sprintf("systemd could not be asked whether its service runs, nothing was stopped: %v", err))
+		return nil
+	}
+	return libpod.WithHint(fmt.Errorf("systemd could not be asked whether its service runs: %w", err),
+		"--force removes the unit and stops nothing")
 }
 
 func stopUnit(ctx context.Context, conn *systemd.Conn, name string) error {

@@ -12,11 +12,7 @@ func keysOf[V any](m map[string]V) iter.Seq[string] { return maps.Keys(m) }
 
 // setNames sets the names by which other units refer to u.
 func (u *Unit) setNames() error {
-	base, instance, template := u.base()
-	u.Service = base + u.kind.service
-	if template {
-		u.Service += "@" + instance
-	}
+	u.Service = u.defaultService()
 	if name := u.last("ServiceName"); name != "" {
 		if strings.HasSuffix(name, ".service") {
 			return u.fail("ServiceName", "ServiceName: %q must not end in .service, which is added", name)
@@ -44,6 +40,25 @@ func (u *Unit) setNames() error {
 		u.resource = u.ownName()
 	}
 	return nil
+}
+
+// defaultService is the name of the service where ServiceName gives none.
+func (u *Unit) defaultService() string {
+	base, instance, template := u.base()
+	if template {
+		return base + u.kind.service + "@" + instance
+	}
+	return base + u.kind.service
+}
+
+// ServiceOf is the service, without .service, that a unit whose file has this
+// name becomes unless the file says otherwise; "": it is no unit's name.
+func ServiceOf(name string) string {
+	k := kindOf(name)
+	if k == nil {
+		return ""
+	}
+	return (&Unit{Name: name, kind: k}).defaultService()
 }
 
 // ownName is the name of the network, the volume or the pod that a service

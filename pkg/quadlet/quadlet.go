@@ -4,9 +4,10 @@
 // The way of a unit: Load finds its file and its drop-ins (load.go) and gives
 // it the names by which others refer to it (names.go). Generate converts each
 // unit (generate.go): the keys of its section, which stand in tables
-// (keys_*.go), become words of a carob command; what the sort of unit needs
-// besides is in convert_*.go. Result.Write puts the services where systemd
-// looks for them.
+// (keys.go has what their rows do), become words of a carob command; the tables
+// and what each sort of unit needs besides are in container.go, podunit.go,
+// build.go and resources.go. Result.Write puts the services where systemd looks
+// for them (write.go).
 //
 // The format is that of podman-systemd.unit(5). docs/quadlet.md describes it.
 package quadlet

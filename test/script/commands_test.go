@@ -27,6 +27,9 @@ func condition(h *rig.Host, cond string) (bool, error) {
 		return h.View.Clean(), nil
 	case "rootless":
 		return os.Geteuid() != 0, nil
+	case "systemd":
+		_, err := os.Stat("/run/systemd/system") // sd_booted(3)
+		return err == nil, nil
 	}
 	return false, fmt.Errorf("unknown condition %q", cond)
 }

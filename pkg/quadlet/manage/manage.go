@@ -4,17 +4,23 @@
 // administrator's own units. A single unit is a file in it. An application,
 // several units with the files they need, is a directory below it: it comes and
 // goes as a whole. Both are made under a name with a dot in front, which
-// quadlet passes over, and then renamed.
+// quadlet passes over, and then renamed; an application that replaces another
+// is exchanged with it. What a call that was killed leaves under such a name
+// the next one removes; a lock on the directory keeps two calls apart.
 package manage
 
 import (
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/carob-containers/carob/pkg/quadlet"
 )
@@ -118,10 +124,15 @@ func Install(p quadlet.Place, b *Bundle, replace bool) ([]string, error) {
 	if err := b.check(); err != nil {
 		return nil, err
 	}
-	if err := b.conflicts(p, replace); err != nil {
+	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return nil, err
 	}
-	if err := os.MkdirAll(dir, 0o755); err != nil {
+	locked, err := lock(dir)
+	if err != nil {
+		return nil, err
+	}
+	defer locked.Close()
+	if err := b.conflicts(p, replace); err != nil {
 		return nil, err
 	}
 	if b.App == "" {
@@ -161,7 +172,7 @@ func (b *Bundle) installApp(dir string) ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer os.RemoveAll(fresh) // nothing is left of it once it is renamed
+	defer os.RemoveAll(fresh) // or what it has been exchanged with
 	final := filepath.Join(dir, b.App)
 	var paths []string
 	for _, f := range b.Files {
@@ -175,10 +186,71 @@ func (b *Bundle) installApp(dir string) ([]string, error) {
 	if err := os.Chmod(fresh, 0o755); err != nil {
 		return nil, err
 	}
-	if err := away(final); err != nil && !errors.Is(err, fs.ErrNotExist) {
+	return paths, putInPlace(fresh, final)
+}
+
+// putInPlace makes fresh the directory final, in one step. What was there is
+// fresh afterwards.
+func putInPlace(fresh, final string) error {
+	if err := syncTree(fresh); err != nil {
+		return err
+	}
+	err := unix.Renameat2(unix.AT_FDCWD, fresh, unix.AT_FDCWD, final, unix.RENAME_EXCHANGE)
+	switch {
+	case errors.Is(err, unix.ENOENT):
+		err = os.Rename(fresh, final)
+	case errors.Is(err, unix.EINVAL), errors.Is(err, unix.ENOSYS):
+		err = fmt.Errorf("the file system cannot exchange it with %s in one step: remove that first", final)
+	case err != nil:
+		err = &os.LinkError{Op: "exchange", Old: fresh, New: final, Err: err}
+	}
+	if err != nil {
+		return err
+	}
+	return syncDir(filepath.Dir(final))
+}
+
+// syncTree has the names of all files on disk.
+func syncTree(top string) error {
+	return filepath.WalkDir(top, func(path string, d fs.DirEntry, err error) error {
+		if err != nil || !d.IsDir() {
+			return err
+		}
+		return syncDir(path)
+	})
+}
+
+func syncDir(dir string) error {
+	d, err := os.Open(dir)
+	if err != nil {
+		return err
+	}
+	return errors.Join(d.Sync(), d.Close())
+}
+
+// lock keeps other calls off a directory until the file is closed, and removes
+// what those that were killed left in it. Where the file system has no locks
+// nothing is removed: it could be another call's.
+func lock(dir string) (io.Closer, error) {
+	d, err := os.Open(dir)
+	if err != nil {
 		return nil, err
 	}
-	return paths, os.Rename(fresh, final)
+	if err := unix.Flock(int(d.Fd()), unix.LOCK_EX); err != nil {
+		return d, nil
+	}
+	leftover := regexp.MustCompile(`^\.(.+\.new|gone)-[0-9]+$`) // of what was on its way in, or out
+	entries, err := os.ReadDir(dir)
+	for _, e := range entries {
+		if leftover.MatchString(e.Name()) {
+			err = errors.Join(err, os.RemoveAll(filepath.Join(dir, e.Name())))
+		}
+	}
+	if err != nil {
+		d.Close()
+		return nil, err
+	}
+	return d, nil
 }
 
 // writeFile makes a file that is there as a whole or not at all.
@@ -196,7 +268,10 @@ func writeFile(path string, body []byte) error {
 	if err = errors.Join(err, f.Chmod(0o644), f.Sync(), f.Close()); err != nil {
 		return err
 	}
-	return os.Rename(f.Name(), path)
+	if err := os.Rename(f.Name(), path); err != nil {
+		return err
+	}
+	return syncDir(dir)
 }
 
 // away removes a file or a directory in one step, as quadlet sees it.
@@ -206,7 +281,7 @@ func away(path string) error {
 		return err
 	}
 	err = os.Rename(path, filepath.Join(gone, "x"))
-	return errors.Join(err, os.RemoveAll(gone))
+	return errors.Join(err, os.RemoveAll(gone), syncDir(filepath.Dir(path)))
 }
 
 // AppOf is the application a unit belongs to; "": none.
@@ -237,5 +312,10 @@ func Remove(p quadlet.Place, path string) error {
 	if app := AppOf(p, path); app != "" {
 		path = filepath.Join(p.ConfigDir(), app)
 	}
+	locked, err := lock(filepath.Dir(path))
+	if err != nil {
+		return err
+	}
+	defer locked.Close()
 	return away(path)
 }

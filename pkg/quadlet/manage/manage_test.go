@@ -163,3 +163,72 @@ func TestReadDir(t *testing.T) {
 		t.Error("what is not there was read")
 	}
 }
+
+// TestReplacementIsOneStep: at no time is there no application, or half of one.
+func TestReplacementIsOneStep(t *testing.T) {
+	p := place(t)
+	mustInstall(t, p, app("shop", "web.container", "[Container]\nImage=a\n"), false)
+	stop, missing := make(chan bool), make(chan int)
+	go func() {
+		n := 0
+		for {
+			select {
+			case <-stop:
+				missing <- n
+				return
+			default:
+			}
+			if _, err := os.Stat(p.ConfigDir() + "/shop/web.container"); err != nil {
+				n++
+			}
+		}
+	}()
+	for range 100 {
+		mustInstall(t, p, app("shop", "web.container", "[Container]\nImage=b\n"), true)
+	}
+	close(stop)
+	if n := <-missing; n > 0 {
+		t.Errorf("the application was not there %d times", n)
+	}
+	entries, err := os.ReadDir(p.ConfigDir())
+	if err != nil || len(entries) != 1 {
+		t.Errorf("left: %v, %v", entries, err)
+	}
+}
+
+func TestInstallSweepsWhatKilledOnesLeft(t *testing.T) {
+	p := place(t)
+	for _, name := range []string{".shop.new-123/web.container", ".gone-45/x/web.container", ".mine.new-er/x", ".new-1/x", "a.new-1/x"} {
+		path := filepath.Join(p.ConfigDir(), name)
+		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	mustInstall(t, p, unit("web.container", "[Container]\nImage=a\n"), false)
+	if got := tree(t, p); !slices.Equal(got, []string{".mine.new-er/x", ".new-1/x", "a.new-1/x", "web.container"}) {
+		t.Errorf("there is %q", got)
+	}
+}
+
+// TestCallsWaitForEachOther: what is on its way in is not taken for a leftover.
+func TestCallsWaitForEachOther(t *testing.T) {
+	p := place(t)
+	done := make(chan error)
+	for i := range 8 {
+		go func() {
+			_, err := Install(p, app("app"+string(rune('a'+i)), string(rune('a'+i))+".container", "[Container]\nImage=a\n"), false)
+			done <- err
+		}()
+	}
+	for range 8 {
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+	}
+	if got := tree(t, p); len(got) != 8 {
+		t.Errorf("there is %q", got)
+	}
+}
