@@ -352,6 +352,7 @@ func pod(c *conversion, k key) error {
 		return e.Fail("Pod: %s is a template: which instance is meant cannot be told", name)
 	}
 	c.add(k.flag, u.resource)
+	c.needs = append(c.needs, need{u, e})
 	c.out.Add(unitSection, "BindsTo", c.serviceOf(u))
 	c.out.Add(unitSection, "After", c.serviceOf(u))
 	with, set, err := c.boolean("StartWithPod")
@@ -360,7 +361,7 @@ func pod(c *conversion, k key) error {
 	}
 	// Which instances of a template there will be is not known here.
 	if (with || !set) && (!c.isTemplate() || u.isTemplate()) {
-		u.members = append(u.members, c.Service)
+		c.pod = u
 	}
 	return nil
 }

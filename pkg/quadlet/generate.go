@@ -46,16 +46,20 @@ func (s *Set) Generate(o Options) *Result {
 	r := &Result{}
 	var errs []error
 	made := map[string]*Unit{}
-	names := s.names()
+	names, circles, members := s.names(), s.circles(o), map[*Unit][]string{}
 	for _, u := range s.Units {
-		service, warnings, err := s.convert(u, o)
+		c := &conversion{Unit: u, set: s, options: o, members: members[u]}
+		service, err := c.service()
+		if err == nil {
+			err = circles[u]
+		}
 		if other := made[u.Service]; err == nil && other != nil {
 			err = fmt.Errorf("%s: its service would be %s.service, and so is that of %s", u.Path, u.Service, other.Path)
 		}
 		if err == nil {
 			err = names.take(u)
 		}
-		for _, w := range warnings {
+		for _, w := range c.warnings {
 			r.Warnings = append(r.Warnings, fmt.Sprintf("converting %q: %s", u.Name, w))
 		}
 		if err != nil {
@@ -63,6 +67,9 @@ func (s *Set) Generate(o Options) *Result {
 			continue
 		}
 		made[u.Service] = u
+		if c.pod != nil {
+			members[c.pod] = append(members[c.pod], u.Service)
+		}
 		r.Services = append(r.Services, *service)
 	}
 	slices.SortFunc(r.Services, func(a, b Service) int { return strings.Compare(a.Name, b.Name) })
@@ -124,22 +131,27 @@ type conversion struct {
 	out      *unitfile.File
 	cmd      []string // words of the command, which the keys add to
 	warnings []string
+	needs    []need   // what the service cannot run without
+	pod      *Unit    // of a container: the pod that starts it
+	members  []string // of a pod: the services that start with it
 }
 
-func (s *Set) convert(u *Unit, o Options) (*Service, []string, error) {
-	c := &conversion{Unit: u, set: s, options: o, out: u.file.Clone()}
+// service converts the unit.
+func (c *conversion) service() (*Service, error) {
+	u := c.Unit
+	c.out = u.file.Clone()
 	c.out.Rename(u.kind.section, "X-"+u.kind.section)
 	c.out.Rename(quadletSection, "X-"+quadletSection)
 	for _, step := range []func() error{c.checkKeys, c.unitSection, func() error { return u.kind.convert(c) }} {
 		if err := step(); err != nil {
-			return nil, c.warnings, err
+			return nil, err
 		}
 	}
 	links, err := c.links()
 	if err != nil {
-		return nil, c.warnings, err
+		return nil, err
 	}
-	return &Service{Name: u.Service + ".service", Text: c.out.String(), Links: links, unit: u}, c.warnings, nil
+	return &Service{Name: u.Service + ".service", Text: c.out.String(), Links: links, unit: u}, nil
 }
 
 // checkKeys refuses keys that would have no effect.
@@ -261,6 +273,7 @@ func (c *conversion) require(e unitfile.Entry, name string) (string, error) {
 	if u.resource == "" || u.isTemplate() && !c.isTemplate() {
 		return "", e.Fail("%s: what %s makes has a name that only its own service can tell", e.Key, name)
 	}
+	c.needs = append(c.needs, need{u, e})
 	c.addOnce("Requires", c.serviceOf(u))
 	c.addOnce("After", c.serviceOf(u))
 	return u.resource, nil

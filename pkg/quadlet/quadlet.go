@@ -62,8 +62,7 @@ type Unit struct {
 
 	kind     *kind
 	file     *unitfile.File
-	resource string   // what the service makes; "": known to systemd only
-	members  []string // of a pod: the services that start with it
+	resource string // what the service makes; "": known to systemd only
 }
 
 // Section is the section of a unit that this package reads: Container.
