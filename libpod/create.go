@@ -17,6 +17,7 @@ import (
 	"github.com/carob-containers/carob/libpod/store"
 	"github.com/carob-containers/carob/pkg/hostdev"
 	"github.com/carob-containers/carob/pkg/image"
+	native "github.com/carob-containers/carob/pkg/journal"
 )
 
 // PullOptions choose an image when it has to be, or may be, pulled.
@@ -66,6 +67,9 @@ func (rt *Runtime) createContainer(ctx context.Context, c *spec.Container, opts 
 	c.Created = time.Now()
 	img, err := rt.chooseImage(ctx, c, opts.Pull)
 	if err != nil {
+		return nil, err
+	}
+	if err := checkAsked(c, img); err != nil {
 		return nil, err
 	}
 	c.Labels = withImageLabels(c.Labels, img)
@@ -141,9 +145,6 @@ func (rt *Runtime) planCreate(ctx context.Context, c *spec.Container, img *baseI
 	if err := rt.checkHost(c, plan); err != nil {
 		return plan, err
 	}
-	if err := checkHealth(c, img); err != nil {
-		return plan, err
-	}
 	if err := rt.checkSecrets(ctx, c.Process.Secrets); err != nil {
 		return plan, err
 	}
@@ -162,6 +163,28 @@ func (rt *Runtime) planCreate(ctx context.Context, c *spec.Container, img *baseI
 	return plan, rt.resolveLabels(ctx, c, img, plan)
 }
 
+// checkAsked refuses what needs no more than the flags, the image and a look
+// at this host to be told wrong. It comes before anything is removed for
+// --replace.
+func checkAsked(c *spec.Container, img *baseImage) error {
+	if err := checkHealth(c, img); err != nil {
+		return err
+	}
+	if c.Log.Driver == "journald" && !c.Infra && !native.Here() {
+		return WithHint(errors.New("cannot use log driver journald: there is no journald here ("+native.Socket+")"), "use --log-driver k8s-file")
+	}
+	if _, err := seccompProfile(c); err != nil {
+		return err
+	}
+	if path := c.Process.InitPath; c.Process.Init && path != "" {
+		if _, err := os.Stat(path); err != nil {
+			return fmt.Errorf("cannot use --init-path %s: %w", path, errors.Unwrap(err))
+		}
+	}
+	_, err := hostdev.Resolve(c.Mounts.Devices)
+	return err
+}
+
 // checkHost refuses what this host cannot give, before anything is made.
 func (rt *Runtime) checkHost(c *spec.Container, plan *createPlan) error {
 	r, err := rt.OCI()
@@ -173,19 +196,7 @@ func (rt *Runtime) checkHost(c *spec.Container, plan *createPlan) error {
 		return err
 	}
 	plan.host = &host
-	if err := bundle.CheckHost(c, host); err != nil {
-		return err
-	}
-	if _, err := seccompProfile(c); err != nil {
-		return err
-	}
-	if path := c.Process.InitPath; c.Process.Init && path != "" {
-		if _, err := os.Stat(path); err != nil {
-			return fmt.Errorf("cannot use --init-path %s: %w", path, errors.Unwrap(err))
-		}
-	}
-	_, err = hostdev.Resolve(c.Mounts.Devices)
-	return err
+	return bundle.CheckHost(c, host)
 }
 
 // seccompProfile reads the file of --security-opt seccomp=FILE.

@@ -34,7 +34,7 @@ func (rt *Runtime) Changes(ctx context.Context, what, from string) ([]archive.Ch
 			return nil, err
 		}
 	}
-	changes, err := images.Storage().Changes(base, layer)
+	changes, err := images.Changes(base, layer)
 	if err != nil {
 		return nil, fmt.Errorf("cannot compare %s: %w", what, err)
 	}

@@ -35,7 +35,7 @@ func parseEventFilters(words []string) (eventFilters, error) {
 		if !ok {
 			return nil, fmt.Errorf("cannot use filter %q: it must be KEY=VALUE", w)
 		}
-		switch key {
+		switch key = strings.ToLower(key); key { // as podman
 		case "event", "status":
 			key = "event"
 		case "container", "image", "label", "pod", "volume", "type":

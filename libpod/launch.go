@@ -156,9 +156,10 @@ func (c *Container) letGo(conn *client.Conn, net *network, opts StartOptions) er
 }
 
 // startsAtOnce tells whether the monitor may create and start in one call of
-// the runtime; a network that is still being set up needs two.
+// the runtime; a network that is still being set up needs two, and so does a
+// pid file, without which the process must not begin.
 func (c *Container) startsAtOnce(net *network, opts StartOptions) bool {
-	return !opts.InitOnly && net.immediate()
+	return !opts.InitOnly && net.immediate() && c.PIDFile == ""
 }
 
 // launcher gathers what a start needs, inside the new mount namespace.

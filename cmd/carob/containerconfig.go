@@ -151,7 +151,7 @@ func (o *containerOptions) applyLists(d *config.Containers) {
 	c.Annotations = wordMap(c.Annotations, d.Annotations.Values)
 	c.Mounts.Devices = append(slices.Clone(d.Devices.Values), c.Mounts.Devices...)
 	if !slices.Contains(c.Resources.Ulimits, "host") {
-		c.Resources.Ulimits = append(missing(d.DefaultUlimits.Values, c.Resources.Ulimits), c.Resources.Ulimits...)
+		c.Resources.DefaultUlimits = missing(d.DefaultUlimits.Values, c.Resources.Ulimits)
 	}
 	c.Resources.Sysctl = wordMap(c.Resources.Sysctl, o.fittingSysctls(d.DefaultSysctls.Values))
 	if caps := d.DefaultCapabilities; caps.Set {

@@ -289,7 +289,7 @@ func TestContainersConfGivesDefaultsAndFlagsWin(t *testing.T) {
 	want := `{"annotations":{"a":"conf","b":"conf"},"isolation":{"user":"keep-id"},"log":{"driver":"none","max_size":77},` +
 		`"mounts":{"devices":["/dev/zero"],"image_volume":"ignore","list":[{"destination":"/conf","source":"/","type":"bind"},{"destination":"/mine","source":"/","type":"bind"}],"shm_size":"1m"},` +
 		`"network":{"dns":["9.9.9.9"],"mode":"none"},"process":{"env_defaults":{"IMG":"conf"},"http_proxy":null,"init":true,"stop_timeout":7,"timezone":"local","umask":"0077"},` +
-		`"resources":{"pids_default":77,"sysctl":{"net.a.b":"1"},"ulimits":["nofile=1:1","nproc=2:2"]},"security":{"default_caps":["CHOWN"],"label":["disable"]}}`
+		`"resources":{"default_ulimits":["nofile=1:1","nproc=2:2"],"pids_default":77,"sysctl":{"net.a.b":"1"}},"security":{"default_caps":["CHOWN"],"label":["disable"]}}`
 	if got := asked(t, c); got != want {
 		t.Errorf("got  %s\nwant %s", got, want)
 	}
@@ -304,7 +304,7 @@ func TestContainersConfGivesDefaultsAndFlagsWin(t *testing.T) {
 	want = `{"annotations":{"a":"flag","b":"conf"},"isolation":{"user":"host"},"log":{"driver":"k8s-file","max_size":77},` +
 		`"mounts":{"devices":["/dev/zero"],"image_volume":"tmpfs","list":[{"destination":"/mine","source":"v","type":"volume"},{"destination":"/conf","source":"/","type":"bind"}],"shm_size":"2m"},` +
 		`"network":{"dns":["1.1.1.1"],"mode":"host"},"process":{"env_defaults":{"IMG":"conf"},"stop_timeout":3,"timezone":"local","umask":"022"},` +
-		`"resources":{"pids_default":77,"ulimits":["nproc=2:2","nofile=5"]},"security":{"default_caps":["CHOWN"],"label":["type:x"]}}`
+		`"resources":{"default_ulimits":["nproc=2:2"],"pids_default":77,"ulimits":["nofile=5"]},"security":{"default_caps":["CHOWN"],"label":["type:x"]}}`
 	if got := asked(t, c); got != want {
 		t.Errorf("got  %s\nwant %s", got, want)
 	}

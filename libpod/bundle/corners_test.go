@@ -405,7 +405,7 @@ func TestCorner32Ulimits(t *testing.T) {
 		"defaults, clamped":     {nil, false, "nofile=1024:20000 nproc=5000:5000"},
 		"defaults of root":      {nil, true, "nofile=1048576:1048576 nproc=4194304:4194304"},
 		"asked":                 {[]string{"nofile=10:20", "core=0"}, false, "nofile=10:20 core=0:0 nproc=5000:5000"},
-		"too high, clamped":     {[]string{"nofile=1048576", "nproc=10:-1"}, false, "nofile=20000:20000 nproc=10:5000"},
+		"too high, clamped":     {[]string{"nofile=-1", "nproc=10:-1"}, false, "nofile=20000:20000 nproc=10:5000"},
 		"too high, root":        {[]string{"nofile=1048576"}, true, "nofile=1048576:1048576 nproc=4194304:4194304"},
 		"host leaves all alone": {[]string{"host"}, false, ""},
 		"unlimited":             {[]string{"core=-1"}, false, "core=18446744073709551615:18446744073709551615 nofile=1024:20000 nproc=5000:5000"},
@@ -418,7 +418,17 @@ func TestCorner32Ulimits(t *testing.T) {
 			t.Errorf("%s:\n got %s\nwant %s", name, got, c.want)
 		}
 	}
-	_, err := Generate(with(func(in *Input) { in.Spec.Resources.Ulimits = []string{"memlock=-1"} }))
+	config := generateOK(t, with(func(in *Input) {
+		in.Spec.Resources.Ulimits = []string{"nproc=7"}
+		in.Spec.Resources.DefaultUlimits = []string{"nofile=1048576", "nproc=1048576", "memlock=-1"}
+	}))
+	if got, want := rlimitsOf(config), "nproc=7:7 nofile=20000:20000 memlock=65536:65536"; got != want {
+		t.Errorf("limits of containers.conf: got %s, want %s", got, want)
+	}
+	_, err := Generate(with(func(in *Input) { in.Spec.Resources.Ulimits = []string{"nofile=20001"} }))
+	wantError(t, err, "cannot raise --ulimit nofile to 20001: the account's hard limit is 20000",
+		"raise it for the account in /etc/security/limits.conf, or use --ulimit host")
+	_, err = Generate(with(func(in *Input) { in.Spec.Resources.Ulimits = []string{"memlock=-1"} }))
 	wantError(t, err, "cannot raise --ulimit memlock to unlimited: the account's hard limit is 65536",
 		"raise it for the account in /etc/security/limits.conf, or use --ulimit host")
 }

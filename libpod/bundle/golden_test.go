@@ -132,7 +132,7 @@ func processOptions(in *Input) {
 	in.Host.InitPath = "/usr/bin/catatonit"
 	in.Spec.Security = spec.Security{CapAdd: []string{"net_raw"}, CapDrop: []string{"CAP_CHOWN"}, NoNewPrivileges: true,
 		Mask: []string{"/proc/meminfo"}, Unmask: []string{"/proc/s*"}, ProcOpts: "hidepid=2"}
-	in.Spec.Resources = spec.Resources{Ulimits: []string{"nofile=10:999999", "core=0"}, Sysctl: map[string]string{"net.core.somaxconn": "7"}, OOMScoreAdj: ptr(100)}
+	in.Spec.Resources = spec.Resources{Ulimits: []string{"nofile=10:20000", "core=0"}, Sysctl: map[string]string{"net.core.somaxconn": "7"}, OOMScoreAdj: ptr(100)}
 }
 
 func privileged(in *Input) {

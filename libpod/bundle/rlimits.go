@@ -1,6 +1,7 @@
 package bundle
 
 import (
+	"slices"
 	"strconv"
 	"strings"
 
@@ -13,11 +14,12 @@ const (
 	defaultNproc  = 1 << 22
 )
 
-// addRlimits sets what was asked for, and open files and processes to what
-// the host allows. "host" leaves every limit as carob has it.
+// addRlimits sets what was asked for, and what containers.conf says, open
+// files and processes to what the host allows. "host" leaves every limit as
+// carob has it.
 func (g *generator) addRlimits() error {
 	asked := map[string]bool{}
-	for _, word := range g.Spec.Resources.Ulimits {
+	for i, word := range slices.Concat(g.Spec.Resources.Ulimits, g.Spec.Resources.DefaultUlimits) {
 		if word == "host" {
 			return nil
 		}
@@ -25,7 +27,10 @@ func (g *generator) addRlimits() error {
 		if err != nil {
 			return err
 		}
-		if l, err = g.clamp(l); err != nil {
+		if asked[l.Name] && i >= len(g.Spec.Resources.Ulimits) {
+			continue
+		}
+		if l, err = g.fit(l, i >= len(g.Spec.Resources.Ulimits)); err != nil {
 			return err
 		}
 		asked[l.Name] = true
@@ -59,16 +64,17 @@ func (g *generator) cannotRaise() bool {
 	return g.Host.Rootless || g.Host.Capabilities != 0 && g.Host.Capabilities&(1<<sysResource) == 0
 }
 
-// clamp keeps a limit within carob's own hard limit where that cannot be
-// raised. Open files and processes are lowered: compose files and
-// scripts ask for "as many as possible" with numbers that suit root. Any
-// other limit too high is an error.
-func (g *generator) clamp(l spec.Ulimit) (spec.Ulimit, error) {
+// fit keeps a limit within carob's own hard limit where that cannot be raised.
+// A number that somebody has asked for and that is too high is an error.
+// Lowered are defaults, and open files and processes without a limit (-1):
+// that asks for as many as there are.
+func (g *generator) fit(l spec.Ulimit, isDefault bool) (spec.Ulimit, error) {
 	have, known := g.Host.Rlimits[l.Name]
 	if !known || !g.cannotRaise() || l.Hard <= have.Hard {
 		return l, nil
 	}
-	if l.Name != "nofile" && l.Name != "nproc" {
+	most := l.Hard == spec.Unlimited && (l.Name == "nofile" || l.Name == "nproc")
+	if !isDefault && !most {
 		return l, &RefusedError{hinted("raise it for the account in /etc/security/limits.conf, or use --ulimit host",
 			"cannot raise --ulimit %s to %s: the account's hard limit is %s", l.Name, limitWord(l.Hard), limitWord(have.Hard))}
 	}

@@ -126,7 +126,10 @@ func (s *supervisor) createDone(ws unix.WaitStatus) {
 	}
 	s.rec.PID, s.rec.PIDStart = pid, startTime(pid)
 	s.run.cgroup = openCgroup(s, pid)
-	s.writePIDFile()
+	if err := s.writePIDFile(); err != nil {
+		s.fail(exitFailed, err.Error())
+		return
+	}
 	s.event("init")
 	s.startReading()
 	if s.run.verb == "run" {
@@ -324,14 +327,15 @@ func (s *supervisor) finish() {
 	s.leaveIfDone()
 }
 
-func (s *supervisor) writePIDFile() {
+func (s *supervisor) writePIDFile() error {
 	if s.cfg.PIDFile == "" {
-		return
+		return nil
 	}
 	err := writeFile(s.cfg.PIDFile, strconv.AppendInt(nil, int64(s.rec.PID), 10), 0o644)
 	if err != nil {
-		s.note("carob: " + wrap("cannot write the pid file", err).Error())
+		return wrap("cannot write the pid file "+s.cfg.PIDFile, err)
 	}
+	return nil
 }
 
 func readNumber(path string) (int, error) {

@@ -99,6 +99,11 @@ func (c *Container) validateLimits() error {
 			return err
 		}
 	}
+	for _, word := range r.DefaultUlimits {
+		if _, err := ParseUlimit(word); err != nil && word != "host" {
+			return fmt.Errorf("cannot use default_ulimits of containers.conf: %w", err)
+		}
+	}
 	if n := r.PidsLimit; n != nil && *n < -1 {
 		return fmt.Errorf("invalid --pids-limit %d: must be -1, for no limit, or more", *n)
 	}

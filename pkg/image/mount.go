@@ -1,11 +1,16 @@
 package image
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 
 	"github.com/containers/storage"
 	"github.com/containers/storage/pkg/archive"
+	"github.com/containers/storage/pkg/idtools"
+	"golang.org/x/sys/unix"
+
+	"github.com/carob-containers/carob/pkg/sys"
 )
 
 // Mount mounts the image read-only for looking at, in the namespace shared by
@@ -66,11 +71,50 @@ func (i *Image) Changes(from *Image) ([]archive.Change, error) {
 	if from != nil {
 		base = from.TopLayer
 	}
-	changes, err := i.store.store.Changes(base, i.TopLayer)
+	changes, err := i.store.Changes(base, i.TopLayer)
 	if err != nil {
 		return nil, fmt.Errorf("cannot compare image %s: %w", i.ID, err)
 	}
 	return changes, nil
+}
+
+// Changes lists what differs in a layer from base, its parent when that is "".
+// containers/storage only reads the directories of the layers, and fails with
+// ENOTDIR where a directory stands in place of a file of a lower layer: then
+// both are mounted, in a mount namespace that ends with the comparison, and
+// compared file by file.
+func (s *Store) Changes(base, layer string) ([]archive.Change, error) {
+	changes, err := s.store.Changes(base, layer)
+	if !errors.Is(err, unix.ENOTDIR) {
+		return changes, err
+	}
+	to, err := s.store.Layer(layer)
+	if err != nil {
+		return nil, readError(err)
+	}
+	from, err := s.store.Layer(cmp.Or(base, to.Parent))
+	if err != nil {
+		return nil, readError(err)
+	}
+	err = sys.InMountNamespace(func() error {
+		changes, err = s.compareMounted(from, to)
+		return err
+	})
+	return changes, err
+}
+
+// compareMounted leaves both layers mounted.
+func (s *Store) compareMounted(from, to *storage.Layer) ([]archive.Change, error) {
+	var dirs [2]string
+	var ids [2]*idtools.IDMappings
+	for i, l := range []*storage.Layer{from, to} {
+		dir, err := s.MountLayer(l.ID, MountOptions{ReadOnly: true})
+		if err != nil {
+			return nil, err
+		}
+		dirs[i], ids[i] = dir, idtools.NewIDMappingsFromMaps(l.UIDMap, l.GIDMap)
+	}
+	return archive.ChangesDirs(dirs[1], ids[1], dirs[0], ids[0])
 }
 
 // DriverData is what the storage driver tells of the top layer, as inspect

@@ -47,10 +47,10 @@ func (id Identity) GroupLine() string {
 
 // Passwd returns the container's /etc/passwd with id in it, and whether it
 // differs from what is there: a uid that is known keeps its line, unless
-// another was asked for.
+// another was asked for, and what is no file stays as it is.
 func Passwd(root string, id Identity) (string, bool, error) {
-	have, err := readDatabase(root, "/etc/passwd")
-	if err != nil {
+	have, ok, err := changeable(root, "/etc/passwd")
+	if err != nil || !ok {
 		return "", false, err
 	}
 	name, err := userName(have, int(id.UID))
@@ -62,8 +62,8 @@ func Passwd(root string, id Identity) (string, bool, error) {
 
 // Group does the same for /etc/group.
 func Group(root string, id Identity) (string, bool, error) {
-	have, err := readDatabase(root, "/etc/group")
-	if err != nil {
+	have, ok, err := changeable(root, "/etc/group")
+	if err != nil || !ok {
 		return "", false, err
 	}
 	name, err := groupName(have, int(id.GID))
@@ -71,6 +71,19 @@ func Group(root string, id Identity) (string, bool, error) {
 		return "", false, err
 	}
 	return withLine(string(have), id.GroupLine(), 2, decimal(id.GID)), true, nil
+}
+
+// changeable is readDatabase, and not ok where a line can neither be added to
+// what is there nor be bound over it: a directory, say.
+func changeable(root, name string) (body []byte, ok bool, err error) {
+	body, err = ReadFile(root, name)
+	if errors.Is(err, errIrregular) {
+		return nil, false, nil
+	}
+	if err != nil {
+		body, err = readDatabase(root, name)
+	}
+	return body, err == nil, err
 }
 
 // WriteIdentity puts id into /etc/passwd and /etc/group of a root file system

@@ -6,6 +6,7 @@
 package rootfs
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -96,17 +97,33 @@ func openFile(root, name string, flags int) (*os.File, error) {
 	defer top.Close()
 	f, err := openIn(top, name, flags|unix.O_NONBLOCK|unix.O_NOCTTY, 0)
 	if err != nil {
-		return nil, err
+		return nil, cmp.Or(irregular(top, name), err) // a socket, for one, cannot be opened at all
 	}
 	info, err := f.Stat()
 	if err == nil && !info.Mode().IsRegular() {
-		err = fmt.Errorf("cannot use %s of the container: not a regular file", name)
+		err = fmt.Errorf("cannot use %s of the container: %w", name, errIrregular)
 	}
 	if err != nil {
 		f.Close()
 		return nil, err
 	}
 	return f, nil
+}
+
+// errIrregular is a directory, device, pipe or socket in place of a file.
+var errIrregular = errors.New("not a regular file")
+
+// irregular is the error for something that is there and no regular file.
+func irregular(top *os.File, name string) error {
+	f, err := openIn(top, name, unix.O_PATH, 0)
+	if err != nil {
+		return nil // the first error says more
+	}
+	defer f.Close()
+	if info, err := f.Stat(); err == nil && !info.Mode().IsRegular() {
+		return fmt.Errorf("cannot use %s of the container: %w", name, errIrregular)
+	}
+	return nil
 }
 
 // components are the names a clean absolute path is made of.

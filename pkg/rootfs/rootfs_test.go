@@ -144,11 +144,25 @@ func TestHostileFiles(t *testing.T) {
 	root := newRoot(t)
 	passwd := filepath.Join(root, "etc/passwd")
 	_ = os.Remove(passwd)
-	if err := unix.Mkfifo(passwd, 0o644); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := Lookup(root, "www"); err == nil || !strings.Contains(err.Error(), "not a regular file") {
-		t.Errorf("pipe as passwd: %v", err)
+	for name, mode := range map[string]uint32{"pipe": unix.S_IFIFO, "directory": unix.S_IFDIR, "socket": unix.S_IFSOCK} {
+		_ = os.Remove(passwd)
+		err := os.Mkdir(passwd, 0o755)
+		if mode != unix.S_IFDIR {
+			_ = os.Remove(passwd)
+			err = unix.Mknod(passwd, mode|0o644, 0)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := Lookup(root, "www"); err == nil {
+			t.Errorf("%s as passwd: a user was found in it", name)
+		}
+		if u, err := Lookup(root, ""); err != nil || u.UID != 0 {
+			t.Errorf("%s as passwd keeps root out: %+v, %v", name, u, err)
+		}
+		if written, err := WriteIdentity(root, Identity{UID: 4711, GID: 4711}); err != nil || !written {
+			t.Errorf("%s as passwd: %v, %v", name, written, err)
+		}
 	}
 	_ = os.Remove(passwd)
 	if err := os.WriteFile(passwd, nil, 0o644); err != nil {

@@ -65,11 +65,12 @@ func LookupGroup(root, asked string) (uint32, error) {
 }
 
 // readDatabase reads a file that may be missing, as in images made from
-// scratch. A link that leads nowhere counts as missing, also one to itself:
-// it must not keep root from entering the container.
+// scratch. A link that leads nowhere counts as missing, also one to itself,
+// and so does what is no file: it must not keep root from entering the
+// container.
 func readDatabase(root, name string) ([]byte, error) {
 	body, err := ReadFile(root, name)
-	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, unix.ELOOP) {
+	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, unix.ELOOP) || errors.Is(err, errIrregular) {
 		return nil, nil
 	}
 	return body, err
