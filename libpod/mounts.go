@@ -207,7 +207,10 @@ func (l *launcher) overlayDirs(m *spec.Mount, n int) error {
 		return fmt.Errorf("cannot lay changes over %s: option O is for directories", m.Source)
 	}
 	if m.UpperDir != "" {
-		return nil
+		if err := wantDir("upperdir", m.UpperDir); err != nil {
+			return err
+		}
+		return wantDir("workdir", m.WorkDir)
 	}
 	base := filepath.Join(l.c.Dir(), "overlay", fmt.Sprint(n))
 	if err := os.RemoveAll(base); err != nil {
@@ -224,6 +227,19 @@ func (l *launcher) overlayDirs(m *spec.Mount, n int) error {
 		return err // EINVAL: somebody who does not exist here owns it; then root does
 	}
 	return os.Chmod(m.UpperDir, st.Mode().Perm())
+}
+
+// wantDir refuses a directory of the user's own that is not there: of the
+// mount that fails the kernel does not say which it is.
+func wantDir(option, dir string) error {
+	st, err := os.Stat(dir)
+	if err != nil {
+		return fmt.Errorf("%s %s: %w", option, dir, errors.Unwrap(err))
+	}
+	if !st.IsDir() {
+		return fmt.Errorf("%s %s: %w", option, dir, syscall.ENOTDIR)
+	}
+	return nil
 }
 
 // mountGivenRootfs uses a directory of the user's as root file system.

@@ -330,7 +330,11 @@ func (rt *Runtime) eraseVolume(ctx context.Context, v *spec.Volume) error {
 	} else if !errors.Is(err, store.ErrNotFound) {
 		return err
 	}
-	if err := rt.unmountVolume(v); err != nil {
+	err = rt.unmountVolume(v)
+	if err == nil {
+		err = ignoreMissing(os.Remove(rt.heldMark(v.Name)))
+	}
+	if err != nil {
 		return err
 	}
 	gone := filepath.Join(rt.dirs.Volumes(), goneVolume+newID())

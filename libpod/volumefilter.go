@@ -96,11 +96,16 @@ func (v *Volume) matchOne(ctx context.Context, key, value string) (bool, error) 
 	return false, fmt.Errorf("%q is an invalid volume filter", key)
 }
 
-// CheckPruneFilters refuses filters that prune does not take.
+// CheckPruneFilters refuses filters that prune does not take, and values that
+// mean nothing: before anybody is asked, and however little there is to prune.
 func CheckPruneFilters(filters []string) error {
 	for _, f := range filters {
-		switch key, _, _ := strings.Cut(f, "="); key {
-		case "label", "label!", "until", "all", "anonymous":
+		switch key, value, _ := strings.Cut(f, "="); key {
+		case "until":
+			if _, err := ParseTime(value, time.Now()); err != nil {
+				return fmt.Errorf("cannot use filter %q: %w", f, err)
+			}
+		case "label", "label!", "all", "anonymous":
 		default:
 			return fmt.Errorf("cannot use filter %q: prune takes label and until", f)
 		}

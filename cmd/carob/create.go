@@ -103,13 +103,13 @@ func makeContainer(ctx context.Context, rt *libpod.Runtime, c *spec.Container, o
 func claimCIDFile(path, id string) error {
 	tmp := path + "." + id[:12]
 	if err := os.WriteFile(tmp, []byte(id), 0o644); err != nil {
-		return fmt.Errorf("cannot write the CID file: %w", err)
+		return fmt.Errorf("cannot write the CID file %s: %w", path, errors.Unwrap(err)) // the name of tmp means nothing to anybody
 	}
 	err := os.Link(tmp, path)
 	if errors.Is(err, os.ErrExist) {
 		err = fmt.Errorf("container id file exists. Ensure another container is not using it or delete %s", path)
 	} else if err != nil {
-		err = fmt.Errorf("cannot write the CID file: %w", err)
+		err = fmt.Errorf("cannot write the CID file %s: %w", path, errors.Unwrap(err))
 	}
 	return errors.Join(err, os.Remove(tmp))
 }

@@ -63,7 +63,7 @@ func runMount(ctx context.Context, a *app, o *mountOptions, args []string) error
 	list, err := o.find(ctx, rt, args)
 	var failed []error
 	if err != nil {
-		failed = flatten(err)
+		failed, err = flatten(err), nil
 	}
 	var rows []containerMount
 	for _, c := range list {

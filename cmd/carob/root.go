@@ -6,6 +6,8 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
+
+	"github.com/carob-containers/carob/pkg/cgroup"
 )
 
 // version is set by the linker.
@@ -140,7 +142,7 @@ func addGlobalFlags(root *cobra.Command, g *globalOptions) {
 	f.StringVar(&g.storageDriver, "storage-driver", "", "storage driver (overlay, vfs)")
 	f.StringArrayVar(&g.storageOpts, "storage-opt", nil, "option of the storage driver")
 	f.Var(&flagValue{set: checkLogLevel, kind: "string", text: "warn"}, "log-level", "debug, info, warn, error, fatal or panic")
-	f.StringVar(&g.cgroupManager, "cgroup-manager", "", "systemd, cgroupfs or disabled")
+	f.Var(one(&g.cgroupManager, "string", parseCgroupManager), "cgroup-manager", "systemd, cgroupfs or disabled")
 	f.StringArrayVar(&g.modules, "module", nil, "more of containers.conf: a file, or a name below containers.conf.modules")
 	f.StringVar(&g.runtime, "runtime", "", "OCI runtime: a name or a path")
 	f.StringArrayVar(&g.runtimeFlags, "runtime-flag", nil, "global flag of the OCI runtime, without its dashes")
@@ -149,6 +151,14 @@ func addGlobalFlags(root *cobra.Command, g *globalOptions) {
 	f.StringArrayVar(&g.hooksDirs, "hooks-dir", nil, "directory of OCI hooks")
 	f.StringVar(&g.volumePath, "volumepath", "", "directory of volumes, as long as there are none elsewhere")
 	f.StringVar(&g.networkCmdPath, "network-cmd-path", "", "path of slirp4netns")
+}
+
+func parseCgroupManager(name string) (string, error) {
+	switch name {
+	case "", cgroup.Systemd, cgroup.FS, cgroup.None:
+		return name, nil
+	}
+	return "", errors.New("it is none of systemd, cgroupfs, disabled")
 }
 
 // checkLogLevel is all there is to --log-level in this program, which does not

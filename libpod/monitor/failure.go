@@ -36,9 +36,11 @@ func classify(text string, other int) (code int, class string) {
 	switch {
 	case strings.Contains(low, "permission denied"), strings.Contains(low, "operation not permitted"):
 		return exitNoExec, "OCI permission denied"
-	case strings.Contains(low, "no such file or directory"),
+	case strings.Contains(low, "exec") && strings.Contains(low, "no such file or directory"),
 		strings.Contains(low, "executable file") && strings.Contains(low, "not found"):
 		return exitNotFound, "OCI runtime attempted to invoke a command that was not found"
+	case strings.Contains(low, "no such file or directory"): // a sysctl or a working directory: the command may well be there
+		return exitNoExec, "OCI runtime error"
 	}
 	return other, "OCI runtime error"
 }

@@ -333,7 +333,7 @@ func (s *supervisor) writePIDFile() error {
 	}
 	err := writeFile(s.cfg.PIDFile, strconv.AppendInt(nil, int64(s.rec.PID), 10), 0o644)
 	if err != nil {
-		return wrap("cannot write the pid file "+s.cfg.PIDFile, err)
+		return wrap("cannot write the pid file", err)
 	}
 	return nil
 }

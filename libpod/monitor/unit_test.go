@@ -78,6 +78,11 @@ func TestClassifyRuntimeWords(t *testing.T) {
 		"open executable: Operation not permitted":                            126,
 		"exec /x: exec format error":                                          126,
 		"mount proc to proc: Device or resource busy":                         126,
+		"executable file `/foo` not found: No such file or directory":         127,
+		`exec: "/foo": stat /foo: no such file or directory`:                  127,
+		"exec /foo: no such file or directory":                                127,
+		"chdir to `/nope`: No such file or directory":                         126,
+		"open `net/bogus`: No such file or directory":                         126,
 	} {
 		if code, _ := classify(text, 126); code != want {
 			t.Errorf("%q: %d, want %d", text, code, want)

@@ -251,9 +251,9 @@ type Resources struct {
 	OOMKillDisable    bool              `json:"oom_kill_disable,omitempty"`
 	Ulimits           []string          `json:"ulimits,omitempty"` // NAME=SOFT[:HARD] or "host"
 	// DefaultUlimits are of containers.conf: lowered to what the account may have.
-	DefaultUlimits []string `json:"default_ulimits,omitempty"`
-	Sysctl            map[string]string `json:"sysctl,omitempty"`
-	RdtClass          string            `json:"rdt_class,omitempty"`
+	DefaultUlimits []string          `json:"default_ulimits,omitempty"`
+	Sysctl         map[string]string `json:"sysctl,omitempty"`
+	RdtClass       string            `json:"rdt_class,omitempty"`
 }
 
 // Network is the network side.
