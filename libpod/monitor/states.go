@@ -81,7 +81,8 @@ func (s *supervisor) setState(to state) {
 func (s *supervisor) create() {
 	s.run = run{verb: "create", pidfd: -1, queue: s.run.queue}
 	s.garbage += 32 << 10
-	if s.cfg.Start || s.rec.Restarts > 0 {
+	// With a pid file, which may fail, the process does not begin before that is written.
+	if s.cfg.Start && s.cfg.PIDFile == "" || s.rec.Restarts > 0 {
 		s.run.verb = "run"
 	}
 	s.rec.ExitCode, s.rec.Error, s.rec.OOMKilled, s.rec.Finished, s.rec.Sequel = 0, "", false, 0, ""
