@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # vm-root.sh: make the disk that test/vm boots, a Debian 12 with systemd,
-# cgroup v2, AppArmor and two lingering accounts, and print its directory, where
+# cgroup v2, AppArmor, SELinux and two lingering accounts, and print its directory, where
 # root.img, vmlinuz and initrd are. Needs root or sudo; may be run again.
 #
 #   CAROB_TEST_CACHE  where it is kept between runs (default /var/cache/carob-test)
@@ -27,6 +27,7 @@ packages=(
 	systemd systemd-sysv systemd-container libpam-systemd dbus dbus-user-session # what it is all about
 	uidmap crun runc passt slirp4netns catatonit golang-github-containers-common # what carob uses
 	apparmor apparmor-utils cron sudo # what tests use
+	selinux-policy-default selinux-policy-dev selinux-policy-src selinux-utils policycoreutils zstd
 	busybox-static jq procps iproute2 netcat-openbsd ca-certificates # what tests look with
 )
 
@@ -36,8 +37,16 @@ configure_system() {
 	echo carob-vm >"$root/etc/hostname"
 	echo LANG=C.UTF-8 >"$root/etc/default/locale"
 	printf '127.0.0.1 localhost carob-vm\n::1 localhost\n' >"$root/etc/hosts"
-	printf '/dev/vda / ext4 rw 0 0\nLABEL=carob-test /ct ext4 ro,nofail 0 0\n' >"$root/etc/fstab"
-	mkdir -p "$root/ct" "$root/etc/systemd/network" "$root/var/log/journal" "$root/etc/systemd/logind.conf.d"
+	printf '/dev/vda / ext4 rw 0 0\n' >"$root/etc/fstab"
+	mkdir -p "$root/ct" "$root/etc/systemd/network" "$root/var/log/journal" "$root/etc/systemd/logind.conf.d" "$root/etc/systemd/system-generators"
+	# The files of that disk have no labels of their own.
+	cat >"$root/etc/systemd/system-generators/carob-disk" <<-'EOF'
+		#!/bin/sh
+		options=ro
+		[ ! -e /sys/fs/selinux/enforce ] || options=ro,context=system_u:object_r:bin_t:s0
+		printf '[Mount]\nWhat=/dev/disk/by-label/carob-test\nWhere=/ct\nType=ext4\nOptions=%s\n' "$options" >"$1/ct.mount"
+	EOF
+	chmod 755 "$root/etc/systemd/system-generators/carob-disk"
 	printf '[Match]\nType=ether\n[Network]\nDHCP=ipv4\n' >"$root/etc/systemd/network/ether.network"
 	# systemd's own default, stricter than Debian's: the end of a login is the
 	# end of its processes.
@@ -50,6 +59,7 @@ configure_system() {
 
 		[Service]
 		ExecStart=/ct/guest
+		SELinuxContext=-unconfined_u:unconfined_r:unconfined_t:s0-s0:c0.c1023
 		TimeoutStopSec=20
 
 		[Install]
@@ -69,12 +79,30 @@ configure_accounts() {
 		chroot "$root" useradd --create-home --shell /bin/bash --uid "${account#*:}" "${account%:*}"
 		mkdir -p "$root/var/lib/systemd/linger"
 		touch "$root/var/lib/systemd/linger/${account%:*}"
+		# SELinux's policy labels what is made in here by its name.
+		chroot "$root" install -d -o "${account%:*}" -g "${account%:*}" "/home/${account%:*}"/{.local,.local/share}
 	done
 	mkdir -p "$root/etc/systemd/system/user@1001.service.d"
 	printf '[Service]\nDelegate=cpu cpuset io memory pids\n' >"$root/etc/systemd/system/user@1001.service.d/delegate.conf"
 	printf 'Defaults !requiretty,secure_path="/ct/prefix/bin:/usr/sbin:/usr/bin:/sbin:/bin"\nct,wide ALL=(ALL) NOPASSWD: ALL\n' \
 		>"$root/etc/sudoers.d/carob"
 	chmod 440 "$root/etc/sudoers.d/carob"
+}
+
+# configure_selinux ROOT adds the types for containers, which Debian's policy
+# leaves out, from its own source, and labels all files. SELinux is switched on
+# by the kernel's command line.
+configure_selinux() {
+	unshare --mount sh -ec 'mount -t proc proc "$1/proc"; chroot "$1" sh -ec "$2"' sh "$1" '
+		mkdir /tmp/policy
+		cd /tmp/policy
+		tar -xf /usr/src/selinux-policy-src.tar.zst --strip-components=4 --wildcards "*/services/container.te" "*/services/container.fc"
+		make -s -f /usr/share/selinux/devel/Makefile container.pp
+		semodule --noreload --install container.pp
+		cd /
+		rm -rf /tmp/policy
+		setfiles -m -F -e /proc -e /sys /etc/selinux/default/contexts/files/file_contexts /
+	' >&2
 }
 
 make_root() { # make_root DIRECTORY
@@ -89,6 +117,7 @@ make_root() { # make_root DIRECTORY
 	cp -L "$root"/boot/vmlinuz-* "$dir/vmlinuz"
 	cp -L "$root"/boot/initrd.img-* "$dir/initrd"
 	rm -rf "$root"/boot/* "$root"/usr/share/doc/* "$root"/usr/share/locale/* "$root"/var/cache/apt/* "$root"/var/lib/apt/lists/*
+	configure_selinux "$root"
 	truncate -s 6G "$dir/root.img"
 	mke2fs -q -t ext4 -d "$root" "$dir/root.img" >&2
 	rm -rf "$root"

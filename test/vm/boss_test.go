@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"syscall"
 	"time"
@@ -17,25 +18,60 @@ import (
 // group is a directory of scripts and the account they run as.
 type group struct{ name, account string }
 
-// phases are the boots of the machine, each with what runs in it. Between two
-// of them it reboots in good order.
-var phases = [][]group{
-	{{"user", "ct"}, {"wide", "wide"}, {"root", "root"}, {"before-reboot", "ct"}, {"before-reboot-units", "wide"}},
-	{{"after-reboot", "ct"}, {"after-reboot-units", "wide"}},
+// phase is one boot of the machine.
+type phase struct {
+	groups []group
+	kernel string // words of the kernel's command line
+	fresh  bool   // with the disk as hack/vm-root.sh made it
 }
 
-// phaseFile counts the boots; it is on the root disk.
-const phaseFile = "/var/lib/carob-vm-phase"
+// phases are the boots, in order. Between two of them the machine reboots in
+// good order. Those that nothing is wanted of are left out.
+var phases = []phase{
+	{groups: []group{{"user", "ct"}, {"wide", "wide"}, {"root", "root"}, {"before-reboot", "ct"}, {"before-reboot-units", "wide"}}},
+	{groups: []group{{"after-reboot", "ct"}, {"after-reboot-units", "wide"}}},
+	// Files that were made without SELinux have no labels. The scripts switch
+	// to enforcing, as it is not the machine's boot that is tested.
+	{groups: []group{{"selinux", "ct"}}, kernel: "security=selinux selinux=1 enforcing=0", fresh: true},
+}
+
+// nextPhase is the first one from n on that something is wanted of;
+// len(phases) when there is none.
+func nextPhase(n int) int {
+	for n < len(phases) && !slices.ContainsFunc(phases[n].groups, group.wanted) {
+		n++
+	}
+	return n
+}
+
+// phaseWord begins the word of the kernel's command line that tells the boss
+// which phase this is.
+const phaseWord = "carob.phase="
+
+func presentPhase() (int, error) {
+	line, err := os.ReadFile("/proc/cmdline")
+	if err != nil {
+		return 0, err
+	}
+	for word := range strings.FieldsSeq(string(line)) {
+		if n, ok := strings.CutPrefix(word, phaseWord); ok {
+			return strconv.Atoi(n)
+		}
+	}
+	return 0, fmt.Errorf("the kernel's command line has no %s", phaseWord)
+}
 
 // boss runs the groups of the present phase.
 func boss() error {
-	done, _ := os.ReadFile(phaseFile) // none yet
-	phase := len(done)
+	phase, err := presentPhase()
+	if err != nil {
+		return err
+	}
 	fmt.Printf("%s, boot %d, up %s\n", wordHello, phase+1, uptime())
 	if err := waitForSessions(); err != nil {
 		return err
 	}
-	for _, g := range phases[phase] {
+	for _, g := range phases[phase].groups {
 		if !g.wanted() {
 			continue
 		}
@@ -43,14 +79,15 @@ func boss() error {
 			fmt.Printf("%s group %s: %v\n", wordFailed, g.name, err)
 		}
 	}
-	if !slices.ContainsFunc(slices.Concat(phases[phase+1:]...), group.wanted) {
+	next := nextPhase(phase + 1)
+	if next == len(phases) {
 		fmt.Printf("%s, up %s\n", wordDone, uptime())
 		return nil
 	}
-	if err := os.WriteFile(phaseFile, append(done, '.'), 0o600); err != nil {
-		return err
-	}
 	fmt.Println(wordReboot)
+	if phases[next].fresh {
+		return nil // this disk is not needed any more
+	}
 	if err := exec.Command("systemctl", "reboot").Run(); err != nil {
 		return err
 	}
@@ -101,7 +138,8 @@ func runGroup(g group) error {
 	err = cmd.Run()
 	if err != nil {
 		journal, _ := exec.Command("journalctl", "--boot", "--priority=warning", "--lines=25", "--no-pager", "--output=short-monotonic").Output()
-		fmt.Printf("boss: the journal's latest warnings:\n%s", journal)
+		denials, _ := exec.Command("journalctl", "--dmesg", "--grep=avc: *denied", "--lines=40", "--no-pager", "--output=short-monotonic").Output()
+		fmt.Printf("boss: the journal's latest warnings:\n%sboss: what SELinux has refused:\n%s", journal, denials)
 	}
 	return err
 }
