@@ -114,7 +114,7 @@ func TestKillMonitorAtEnd(t *testing.T) {
 		t.Run(w.name, func(t *testing.T) {
 			t.Parallel()
 			s := newSite(t, "end-mon-"+w.name)
-			hits := s.killSteps(w, []string{"pwrite64", "unlink,unlinkat", "clone,clone3,fork,vfork"}, 2*depth(), func(calls string, n int) {
+			hits := s.killSteps(w, []string{"pwrite64", "unlink,unlinkat", "clone,clone3,fork,vfork"}, depth(4), func(calls string, n int) {
 				s.killHelper("carob-monitor", calls, n, operation{argv: words(w.run + " true")})
 			})
 			s.inspect("monitors killed at the end of their containers")
@@ -132,7 +132,7 @@ func TestKillWhoFinishesTheEnd(t *testing.T) {
 		t.Run(w.name, func(t *testing.T) {
 			t.Parallel()
 			s := newSite(t, "end-cli-"+w.name)
-			hits := s.killSteps(w, []string{"pwrite64", "unlink,unlinkat", "umount2"}, depth(), func(calls string, n int) {
+			hits := s.killSteps(w, []string{"pwrite64", "unlink,unlinkat", "umount2"}, depth(usually), func(calls string, n int) {
 				s.must(words(w.run + " " + payload)...)
 				pid := s.pid("victim", "State.Pid")
 				s.kill(s.pid("victim", "State.ConmonPid"))
@@ -161,7 +161,7 @@ func TestKillWhoRunsItAgain(t *testing.T) {
 	} {
 		t.Run(who, func(t *testing.T) {
 			t.Parallel()
-			everyStep(t, "again-"+who, operation{"run again, " + who, nil, look}, func(s *site, calls string, n int, op operation) {
+			everyStep(t, "again-"+who, operation{"run again, " + who, nil, look}, inPods, func(s *site, calls string, n int, op operation) {
 				s.must(words(run)...)
 				pid := s.pid("victim", "State.Pid")
 				s.kill(s.pid("victim", "State.ConmonPid"))

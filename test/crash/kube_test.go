@@ -63,7 +63,7 @@ func TestKillKube(t *testing.T) {
 	} {
 		t.Run(op.name, func(t *testing.T) {
 			t.Parallel()
-			everyStep(t, "cli-"+op.name, op, (*site).killKube, (*site).inspectKube)
+			everyStep(t, "cli-"+op.name, op, inPods, (*site).killKube, (*site).inspectKube)
 		})
 	}
 }
@@ -72,7 +72,8 @@ func TestKillKube(t *testing.T) {
 // replaces it, whole and running.
 func TestKillKubeReplace(t *testing.T) {
 	op := operation{"kube-replace", words("kube play --network none --annotation version=old"), words("kube play --replace --network none --annotation version=new")}
-	everyStep(t, "cli-kube-replace", op, (*site).killKube, func(s *site, when string) {
+	t.Parallel()
+	everyStep(t, "cli-kube-replace", op, usually, (*site).killKube, func(s *site, when string) {
 		s.inspectReplaced(when)
 		s.inspectKube(when)
 	})
