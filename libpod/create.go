@@ -170,6 +170,11 @@ func checkAsked(c *spec.Container, img *baseImage) error {
 	if err := checkHealth(c, img); err != nil {
 		return err
 	}
+	return checkNamed(c)
+}
+
+// checkNamed refuses what is named and not there.
+func checkNamed(c *spec.Container) error {
 	if c.Log.Driver == "journald" && !c.Infra && !native.Here() {
 		return WithHint(errors.New("cannot use log driver journald: there is no journald here ("+native.Socket+")"), "use --log-driver k8s-file")
 	}

@@ -35,6 +35,9 @@ func (p *play) checkPod(ctx context.Context, pod *kube.Pod) error {
 	}
 	for i := range pod.Containers {
 		c := &pod.Containers[i]
+		if err := checkNamed(&c.Spec); err != nil {
+			return fmt.Errorf("cannot use %s: %w", c.Path, err)
+		}
 		if err := p.rt.checkHost(&c.Spec, &createPlan{}); err != nil {
 			return fmt.Errorf("cannot use %s: %w", c.Path, err)
 		}

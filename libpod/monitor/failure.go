@@ -39,8 +39,8 @@ func classify(text string, other int) (code int, class string) {
 	case strings.Contains(low, "exec") && strings.Contains(low, "no such file or directory"),
 		strings.Contains(low, "executable file") && strings.Contains(low, "not found"):
 		return exitNotFound, "OCI runtime attempted to invoke a command that was not found"
-	case strings.Contains(low, "no such file or directory"): // a sysctl or a working directory: the command may well be there
-		return exitNoExec, "OCI runtime error"
+	case strings.Contains(low, "no such file or directory"): // a sysctl or a working directory: podman's code, but not its words
+		return exitNotFound, "OCI runtime error"
 	}
 	return other, "OCI runtime error"
 }

@@ -81,8 +81,8 @@ func TestClassifyRuntimeWords(t *testing.T) {
 		"executable file `/foo` not found: No such file or directory":         127,
 		`exec: "/foo": stat /foo: no such file or directory`:                  127,
 		"exec /foo: no such file or directory":                                127,
-		"chdir to `/nope`: No such file or directory":                         126,
-		"open `net/bogus`: No such file or directory":                         126,
+		"chdir to `/nope`: No such file or directory":                         127,
+		"open `net/bogus`: No such file or directory":                         127,
 	} {
 		if code, _ := classify(text, 126); code != want {
 			t.Errorf("%q: %d, want %d", text, code, want)

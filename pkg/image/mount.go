@@ -79,14 +79,18 @@ func (i *Image) Changes(from *Image) ([]archive.Change, error) {
 }
 
 // Changes lists what differs in a layer from base, its parent when that is "".
-// containers/storage only reads the directories of the layers, and fails with
-// ENOTDIR where a directory stands in place of a file of a lower layer: then
-// both are mounted, in a mount namespace that ends with the comparison, and
-// compared file by file.
+// containers/storage only reads the directories of a layer that is compared with
+// its parent, and fails with ENOTDIR where a directory stands in place of a file
+// of a lower layer. Then, and with any other base, both are mounted, in a mount
+// namespace that ends with the comparison, and compared file by file: what
+// containers/storage mounts it unmounts with a rename over the mount point,
+// which takes a running container's mount away in the monitor's namespace, too.
 func (s *Store) Changes(base, layer string) ([]archive.Change, error) {
-	changes, err := s.store.Changes(base, layer)
-	if !errors.Is(err, unix.ENOTDIR) {
-		return changes, err
+	if base == "" {
+		changes, err := s.store.Changes(base, layer)
+		if !errors.Is(err, unix.ENOTDIR) {
+			return changes, err
+		}
 	}
 	to, err := s.store.Layer(layer)
 	if err != nil {
@@ -96,6 +100,7 @@ func (s *Store) Changes(base, layer string) ([]archive.Change, error) {
 	if err != nil {
 		return nil, readError(err)
 	}
+	var changes []archive.Change
 	err = sys.InMountNamespace(func() error {
 		changes, err = s.compareMounted(from, to)
 		return err
