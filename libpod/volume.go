@@ -138,6 +138,9 @@ func checkVolume(v *spec.Volume) error {
 	if !validVolumeName(v.Name) {
 		return errors.New("names must match [a-zA-Z0-9][a-zA-Z0-9_.-]*")
 	}
+	if len(v.Name) > unix.NAME_MAX { // it is a directory's
+		return errors.New("names have at most 255 characters")
+	}
 	switch v.Driver {
 	case volumeLocal:
 		return checkLocal(v)

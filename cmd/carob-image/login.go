@@ -131,7 +131,9 @@ func (a *app) passwordFromStdin(o *loginOptions) error {
 	if err != nil {
 		return fmt.Errorf("cannot read the password: %w", err)
 	}
-	o.password = strings.TrimRight(string(raw), "\r\n")
+	if o.password = strings.TrimRight(string(raw), "\r\n"); o.password == "" {
+		return errors.New("cannot log in: there is no password in standard input")
+	}
 	return nil
 }
 
