@@ -102,6 +102,9 @@ func cause(err error, host string) (hint string, why error) {
 				"or have all files belong to the account: ignore_chown_errors = \"true\" below [storage.options.overlay] in storage.conf",
 			&withText{err, fmt.Sprintf("%s belongs to user %s and group %s, and not both of these ids are mapped", m[3], m[1], m[2])}
 	}
+	if text := err.Error(); strings.Contains(text, "unpacking failed") && strings.Contains(text, io.ErrUnexpectedEOF.Error()) {
+		return "", &withText{err, "it is no tar archive, or a truncated one"}
+	}
 	return "", err
 }
 

@@ -17,3 +17,10 @@ func TestUnmappedOwner(t *testing.T) {
 		t.Error("no hint")
 	}
 }
+
+func TestNoTarArchive(t *testing.T) {
+	err := explain("import", "x", errors.New("unpacking failed (error: exit status 1; output: unexpected EOF) exhausting input failed (error: unexpected EOF)"))
+	if want := "cannot import x: it is no tar archive, or a truncated one"; err.Error() != want {
+		t.Errorf("%q, want %q", err, want)
+	}
+}
