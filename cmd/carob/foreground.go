@@ -188,7 +188,7 @@ func (a *app) afterAttach(ctx context.Context, ctr *libpod.Container, conn *clie
 		}
 		result = &libpod.Attached{Code: code}
 	case errors.As(err, &failed):
-		return errors.Join(err, finish(ctx, ctr, conn))
+		return errors.Join(err, ctr.Finish(ctx, conn))
 	case err != nil:
 		return err
 	}
@@ -196,7 +196,7 @@ func (a *app) afterAttach(ctx context.Context, ctr *libpod.Container, conn *clie
 		return nil
 	}
 	if !result.Again {
-		if err := finish(ctx, ctr, conn); err != nil {
+		if err := ctr.Finish(ctx, conn); err != nil {
 			return err
 		}
 	}
@@ -211,26 +211,6 @@ func (a *app) afterAttach(ctx context.Context, ctr *libpod.Container, conn *clie
 func neverRan(ctx context.Context, ctr *libpod.Container) bool {
 	st, err := ctr.Repair(ctx)
 	return err == nil && st.Status == libpod.StateCreated
-}
-
-// finish waits until the container's end is complete and removes it if that
-// was asked for. Whoever else has removed it meanwhile is welcome.
-func finish(ctx context.Context, ctr *libpod.Container, conn *client.Conn) error {
-	if err := conn.WaitCleaned(); err != nil && !errors.Is(err, client.ErrGone) {
-		return err
-	}
-	if !ctr.Container.Remove {
-		return nil
-	}
-	err := ctr.Remove(ctx, libpod.RemoveOptions{Volumes: true})
-	var gone *libpod.NoContainerError
-	if err != nil && !errors.As(err, &gone) {
-		return err
-	}
-	if err := conn.Removed(); err != nil && !errors.Is(err, client.ErrGone) {
-		return err
-	}
-	return nil
 }
 
 // removeUnstarted removes a --rm container whose start has failed.
