@@ -75,7 +75,7 @@ func (s *supervisor) onNotify(uint32) {
 	for range 8 { // others have their turn
 		// Looked at first and taken once systemd has it: while its queue is full
 		// ours fills, and whoever speaks waits.
-		v, ok := receiveVoice(s.notifier.fd, unix.MSG_PEEK)
+		v, ok := s.peekVoice()
 		if !ok {
 			return
 		}
@@ -88,8 +88,9 @@ func (s *supervisor) onNotify(uint32) {
 		if err != nil {
 			s.note("carob: " + wrap("cannot hand on to systemd what the container says", err).Error())
 		}
-		v, _ = receiveVoice(s.notifier.fd, 0)
-		v.close()
+		// Without room for them, text and descriptors are dropped.
+		_, _, _ = unix.Recvfrom(s.notifier.fd, s.io.packet()[:1], 0)
+		s.idleSoon()
 	}
 }
 
@@ -101,9 +102,11 @@ func (s *supervisor) pauseNotify() {
 	})
 }
 
-func receiveVoice(fd, flags int) (voice, bool) {
-	buf, rights := make([]byte, notifyMax), make([]byte, unix.CmsgSpace(4))
-	n, rn, got, _, err := unix.Recvmsg(fd, buf, rights, flags|unix.MSG_CMSG_CLOEXEC|unix.MSG_TRUNC)
+// peekVoice is the next message, which stays where it is. Its descriptors are
+// copies.
+func (s *supervisor) peekVoice() (voice, bool) {
+	buf, rights := s.io.packet()[:notifyMax], make([]byte, unix.CmsgSpace(4))
+	n, rn, got, _, err := unix.Recvmsg(s.notifier.fd, buf, rights, unix.MSG_PEEK|unix.MSG_CMSG_CLOEXEC|unix.MSG_TRUNC)
 	if err != nil {
 		return voice{}, false
 	}
@@ -118,6 +121,7 @@ func receiveVoice(fd, flags int) (voice, bool) {
 	if got&unix.MSG_TRUNC == 0 {
 		v.text = heeded(string(buf[:n]))
 	}
+	s.garbage += 2*n + len(rights)
 	return v, true
 }
 

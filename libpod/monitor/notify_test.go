@@ -10,6 +10,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/carob-containers/carob/libpod/monitor"
+	"github.com/carob-containers/carob/libpod/monitor/client"
 )
 
 // systemdSocket is one as systemd's, with room for some messages.
@@ -22,6 +23,19 @@ func systemdSocket(t *testing.T) (path string, fd int) {
 	must(t, unix.SetsockoptTimeval(fd, unix.SOL_SOCKET, unix.SO_RCVTIMEO, &unix.Timeval{Sec: 5}))
 	must(t, unix.Bind(fd, &unix.SockaddrUnix{Name: path}))
 	return path, fd
+}
+
+// notifying is a container that speaks to systemd, whose socket is returned.
+func notifying(t *testing.T) (b *box, c *client.Conn, systemd int) {
+	t.Helper()
+	path, systemd := systemdSocket(t)
+	b = newBox(t, "sleep", "1000")
+	b.cfg.Notify = monitor.Notify{Socket: path, Inside: true}
+	b.cfg.StopSignal = int(unix.SIGKILL)
+	c = b.spawn()
+	_, err := c.WaitStarted()
+	must(t, err)
+	return b, c, systemd
 }
 
 // speaks sends as the container would.
@@ -51,13 +65,7 @@ func hears(t *testing.T, fd int, want string) (rights []byte) {
 }
 
 func TestCorner42HandsOnWhatSystemdIsTold(t *testing.T) {
-	b := newBox(t, "sleep", "1000")
-	path, systemd := systemdSocket(t)
-	b.cfg.Notify = monitor.Notify{Socket: path, Inside: true}
-	b.cfg.StopSignal = int(unix.SIGKILL)
-	c := b.spawn()
-	_, err := c.WaitStarted()
-	must(t, err)
+	b, c, systemd := notifying(t)
 	b.speaks("READY=1\nMAINPID=1\nSTATUS=up")
 	hears(t, systemd, "READY=1\nSTATUS=up")
 	b.speaks("FDSTORE=1") // nothing of it is the container's to say
@@ -91,13 +99,7 @@ func TestCorner42HandsOnWhatSystemdIsTold(t *testing.T) {
 
 // TestNotifyWaitsForRoom: what systemd has no room for comes later, in order.
 func TestNotifyWaitsForRoom(t *testing.T) {
-	b := newBox(t, "sleep", "1000")
-	path, systemd := systemdSocket(t)
-	b.cfg.Notify = monitor.Notify{Socket: path, Inside: true}
-	b.cfg.StopSignal = int(unix.SIGKILL)
-	c := b.spawn()
-	_, err := c.WaitStarted()
-	must(t, err)
+	b, c, systemd := notifying(t)
 	const many = 60 // more than both queues hold, net.unix.max_dgram_qlen
 	go func() {
 		for n := range many {
@@ -113,18 +115,12 @@ func TestNotifyWaitsForRoom(t *testing.T) {
 
 // TestNotifySurvivesTheMonitor: the next monitor's socket is where the first's was.
 func TestNotifySurvivesTheMonitor(t *testing.T) {
-	b := newBox(t, "sleep", "1000")
-	path, systemd := systemdSocket(t)
-	b.cfg.Notify = monitor.Notify{Socket: path, Inside: true}
-	b.cfg.StopSignal = int(unix.SIGKILL)
-	c := b.spawn()
-	_, err := c.WaitStarted()
-	must(t, err)
+	b, c, systemd := notifying(t)
 	b.killMonitor()
 	c.Close()
 	c = b.adopt()
 	must(t, c.Attach(outputs))
-	_, err = c.Until(nil, nil, monitor.MsgStatus)
+	_, err := c.Until(nil, nil, monitor.MsgStatus)
 	must(t, err)
 	b.speaks("WATCHDOG=1")
 	hears(t, systemd, "WATCHDOG=1")

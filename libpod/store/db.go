@@ -68,7 +68,8 @@ func (d *DB) checkpoint() {
 	if fi, err := os.Lstat(d.log); err != nil || fi.Size() < longLog {
 		return
 	}
-	_, _ = d.sql.Exec("PRAGMA busy_timeout = 0; PRAGMA wal_checkpoint(TRUNCATE); PRAGMA busy_timeout = " + busyTimeout)
+	_, _ = d.sql.Exec("PRAGMA busy_timeout = 0; PRAGMA wal_checkpoint(TRUNCATE)")
+	_, _ = d.sql.Exec("PRAGMA busy_timeout = " + busyTimeout) // also where the disk was full
 }
 
 // busyTimeout is how many milliseconds a command waits for others.

@@ -311,6 +311,10 @@ func TestSweep(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+	// A sweep was killed while it removed this one.
+	if err := os.MkdirAll(filepath.Join(parent, "half.gone", "notify"), 0o700); err != nil {
+		t.Fatal(err)
+	}
 	hourAgo := time.Now().Add(-time.Hour)
 	if err := os.Chtimes(filepath.Join(parent, "old"), hourAgo, hourAgo); err != nil {
 		t.Fatal(err)

@@ -124,6 +124,9 @@ func end(pidFile string) error {
 	return nil
 }
 
+// goneSuffix is on the name of a directory that is being removed.
+const goneSuffix = ".gone"
+
 // Sweep ends the helpers of starts that were killed before a container could
 // take them over. parent holds a directory per container; pidFile is the name
 // of the pid file in it. Somebody looks after the container if busy says so of
@@ -137,6 +140,10 @@ func Sweep(parent, pidFile string, busy func(name string) bool, taken ...string)
 	var errs []error
 	for _, d := range dirs {
 		dir := filepath.Join(parent, d.Name())
+		if strings.HasSuffix(dir, goneSuffix) { // who swept it was killed
+			errs = append(errs, os.RemoveAll(dir))
+			continue
+		}
 		if hasAny(dir, taken) {
 			continue
 		}
@@ -176,7 +183,10 @@ func sweepOne(dir, name string, busy func(name string) bool, taken []string) err
 		return err
 	}
 	// Out of the way first: whoever waits for the lock makes the directory anew.
-	gone := dir + ".gone"
+	gone := dir + goneSuffix
+	if err := os.RemoveAll(gone); err != nil {
+		return err
+	}
 	if err := os.Rename(dir, gone); err != nil && !errors.Is(err, os.ErrNotExist) {
 		return fmt.Errorf("cannot remove what is left of a container's start: %w", err)
 	}
