@@ -23,9 +23,17 @@ func newPodStart(a *app) *cobra.Command {
 }
 
 func newPodStop(a *app) *cobra.Command {
+	s := &podSelection{}
 	var wait *uint
-	cmd := podVerb(a, "stop [options] POD [POD...]", "Stop pods: all their containers, the infra container last", &podSelection{},
-		func(ctx context.Context, p *libpod.Pod) error { return p.Stop(ctx, wait) }, "ignore", "pod-id-file")
+	cmd := podVerb(a, "stop [options] POD [POD...]", "Stop pods: all their containers, the infra container last", s,
+		func(ctx context.Context, p *libpod.Pod) error {
+			err := p.Stop(ctx, wait)
+			var gone *libpod.NoPodError
+			if s.ignore && errors.As(err, &gone) { // somebody else has removed it meanwhile
+				return nil
+			}
+			return err
+		}, "ignore", "pod-id-file")
 	addTimeFlag(cmd, &wait)
 	return cmd
 }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"strconv"
 
 	"github.com/spf13/cobra"
@@ -49,5 +50,12 @@ func runStop(ctx context.Context, a *app, o *stopOptions, args []string) error {
 		return err
 	}
 	list, err := o.find(ctx, rt, args)
-	return a.each(list, err, func(c chosen) error { return c.Stop(ctx, o.time) })
+	return a.each(list, err, func(c chosen) error {
+		err := c.Stop(ctx, o.time)
+		var gone *libpod.NoContainerError
+		if o.ignore && errors.As(err, &gone) { // a --rm container that somebody else has stopped goes while we wait
+			return nil
+		}
+		return err
+	})
 }
