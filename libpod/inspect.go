@@ -33,8 +33,12 @@ type inspector struct {
 
 // Inspect tells all about a container. What cannot be found out, because the
 // image or the OCI runtime is gone, stays empty.
-func (c *Container) Inspect(sizes bool) (*Inspected, error) {
+func (c *Container) Inspect(ctx context.Context, sizes bool) (*Inspected, error) {
 	st, err := c.State()
+	if err != nil {
+		return nil, err
+	}
+	ports, err := c.PublishedPorts(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -53,7 +57,7 @@ func (c *Container) Inspect(sizes bool) (*Inspected, error) {
 	}
 	i.layers()
 	i.mounts()
-	i.network()
+	i.network(ports)
 	i.config()
 	i.hostConfig()
 	if sizes {
@@ -259,12 +263,12 @@ func (i *inspector) mountOptions(m spec.Mount) []string {
 	return m.Options
 }
 
-func (i *inspector) network() {
+func (i *inspector) network(ports []spec.Port) {
 	n := &i.out.NetworkSettings
-	n.Ports = inspectedPorts(i.c.Network.Ports)
+	n.Ports = inspectedPorts(ports)
 	for _, word := range i.exposed() {
 		p, err := parseExposed(word)
-		if err != nil || published(i.c.Network.Ports, p) {
+		if err != nil || published(ports, p) {
 			continue
 		}
 		for k := range p.Range {

@@ -53,6 +53,20 @@ func networkKind(mode string) (kind, arg string, err error) {
 	return "", "", fmt.Errorf("cannot use network %q: it is not a known network mode", mode)
 }
 
+// PublishedPorts are those of the network that the container is in: its own,
+// or that of another container, as its pod's is.
+func (c *Container) PublishedPorts(ctx context.Context) ([]spec.Port, error) {
+	id, joined := otherContainer(c.Network.Mode)
+	if !joined {
+		return c.Network.Ports, nil
+	}
+	other, err := c.rt.Container(ctx, id)
+	if err != nil {
+		return nil, ignoreGone(err)
+	}
+	return other.PublishedPorts(ctx)
+}
+
 // beginNetwork starts setting up the network of c, which may not exist yet
 // but has its ID.
 func (rt *Runtime) beginNetwork(ctx context.Context, c *spec.Container) (*network, error) {

@@ -120,6 +120,14 @@ func (rt *Runtime) CreatePod(ctx context.Context, p *spec.Pod, opts PodOptions) 
 	if err := p.Validate(); err != nil {
 		return nil, err
 	}
+	if opts.Infra != nil {
+		if err := opts.Infra.Validate(); err != nil {
+			return nil, err
+		}
+	}
+	if _, err := rt.volumesFrom(ctx, &spec.Container{Mounts: spec.Mounts{VolumesFrom: p.VolumesFrom}}); err != nil {
+		return nil, err
+	}
 	if err := rt.checkPodHost(p); err != nil {
 		return nil, err
 	}

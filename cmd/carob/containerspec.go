@@ -297,7 +297,7 @@ func (o *containerOptions) check(*callerFacts) error {
 	if err := checkTimezone(o.c.Process.Timezone); err != nil {
 		return err
 	}
-	return o.checkSources()
+	return checkSources(o.c.Mounts.List, o.c.Mounts.Devices)
 }
 
 func (o *containerOptions) checkPlatform() error {
@@ -311,8 +311,8 @@ func (o *containerOptions) checkPlatform() error {
 }
 
 // checkSources looks whether what is to be mounted exists.
-func (o *containerOptions) checkSources() error {
-	for _, m := range o.c.Mounts.List {
+func checkSources(mounts []spec.Mount, devices []string) error {
+	for _, m := range mounts {
 		if m.Type != spec.MountBind {
 			continue
 		}
@@ -320,7 +320,7 @@ func (o *containerOptions) checkSources() error {
 			return fmt.Errorf("cannot mount %s at %s: %w", m.Source, m.Destination, errors.Unwrap(err))
 		}
 	}
-	for _, d := range o.c.Mounts.Devices {
+	for _, d := range devices {
 		host, _, _ := strings.Cut(d, ":")
 		if _, err := os.Stat(host); err != nil {
 			return fmt.Errorf("cannot use device %s: %w", host, errors.Unwrap(err))

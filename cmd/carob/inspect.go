@@ -181,5 +181,5 @@ func inspectContainer(ctx context.Context, c *libpod.Container, size bool) (*lib
 	if _, err := c.Repair(ctx); err != nil {
 		return nil, err
 	}
-	return c.Inspect(size)
+	return c.Inspect(ctx, size)
 }

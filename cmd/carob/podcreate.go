@@ -157,6 +157,9 @@ func (o *podCreateOptions) completeAs(caller *callerFacts, args []string) error 
 	if err := makeAbsolute(append(mountPaths(p.Volumes), &p.IDFile, &infra.c.MonitorPIDFile)); err != nil {
 		return err
 	}
+	if err := checkSources(p.Volumes, nil); err != nil {
+		return err
+	}
 	return o.check()
 }
 
@@ -199,6 +202,11 @@ func (o *podCreateOptions) check() error {
 	} {
 		if o.infra.flags.Changed(f.flag) && !shares(f.namespace) {
 			return fmt.Errorf("cannot use --%s: the pod does not share its %s namespace", f.flag, f.namespace)
+		}
+	}
+	for _, flag := range []string{"infra-name", "infra-conmon-pidfile"} {
+		if o.infra.flags.Changed(flag) && !o.withInfra {
+			return fmt.Errorf("cannot use --%s: the pod has no infra container", flag)
 		}
 	}
 	if len(o.infra.c.Network.AddHosts) > 0 && o.infra.c.Mounts.NoHosts {

@@ -52,7 +52,7 @@ func runPort(ctx context.Context, a *app, o *selection, args []string) error {
 		list = running(list)
 	}
 	for _, c := range list {
-		if err := a.printPorts(c.Container, wanted, o.all); err != nil {
+		if err := a.printPorts(ctx, c.Container, wanted, o.all); err != nil {
 			return err
 		}
 	}
@@ -61,13 +61,17 @@ func runPort(ctx context.Context, a *app, o *selection, args []string) error {
 
 // printPorts prints one line for each published port, or for the one wanted,
 // of which only where it leads to.
-func (a *app) printPorts(c *libpod.Container, wanted string, all bool) error {
+func (a *app) printPorts(ctx context.Context, c *libpod.Container, wanted string, all bool) error {
 	port, protocol, err := splitPort(wanted)
 	if err != nil {
 		return err
 	}
+	ports, err := c.PublishedPorts(ctx)
+	if err != nil {
+		return err
+	}
 	found := false
-	for _, p := range c.Network.Ports {
+	for _, p := range ports {
 		ip := p.HostIP
 		if ip == "" {
 			ip = "0.0.0.0"

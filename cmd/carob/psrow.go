@@ -103,6 +103,11 @@ func (p *psReader) row(ctx context.Context, c *libpod.Container, filter libpod.F
 	}
 	r := &psRow{noTrunc: p.o.noTrunc, created: c.Created, started: st.StartedAt(), health: st.Health}
 	r.describe(c, st)
+	ports, err := c.PublishedPorts(ctx)
+	if err != nil {
+		return nil, err
+	}
+	r.PortList = psPorts(ports)
 	r.psJSON.Command = p.commands.Of(c)
 	r.IsInfra = c.Infra
 	if r.PodName, err = p.podName(ctx, c.Pod); err != nil {
@@ -170,7 +175,6 @@ func (r *psRow) describe(c *libpod.Container, st *libpod.State) {
 	if st.Running() {
 		r.Pid = st.PID
 	}
-	r.PortList = psPorts(c.Network.Ports)
 	r.StateWord, r.StatusText = st.Status, statusText(st)
 }
 

@@ -22,8 +22,8 @@ func (p *Pod) Validate() error {
 			return fmt.Errorf("invalid kernel namespace to share: %s. Options are: cgroup, ipc, net, pid, uts or none", ns)
 		}
 	}
-	limited := &Container{Resources: p.Resources}
-	for _, check := range []func() error{limited.validateMemory, limited.validateCPU, limited.validateLimits, limited.validateCgroup} {
+	limited := &Container{Resources: p.Resources, Isolation: Isolation{Hostname: p.Hostname}}
+	for _, check := range []func() error{limited.validateIsolation, limited.validateMemory, limited.validateCPU, limited.validateLimits, limited.validateCgroup} {
 		if err := check(); err != nil {
 			return err
 		}

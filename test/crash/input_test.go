@@ -99,6 +99,46 @@ func badFlags() []string {
 	}
 }
 
+// TestBadPodFlags: the same for pod create and kube play.
+func TestBadPodFlags(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, "bad-pods")
+	for _, c := range []string{
+		"--userns nosuch | nosuch", "--userns keep-id:nosuch=1 | nosuch", "--pid nosuch | --pid", "--uts nosuch | nosuch", "--network nosuch | nosuch",
+		"--shm-size 1q | 1q", "--memory much | much", "--memory-swap 1x | 1x", "--cpus x | x", "--cpuset-cpus x | x", "--cpu-shares many | many",
+		"--blkio-weight 5 | 5", "--pids-limit few | few", "--device-read-bps x | x", "--share nosuch | nosuch", "--exit-policy nosuch | nosuch",
+		"--restart sometimes | sometimes", "--publish 99999 | 99999", "--publish 1/icmp | icmp", "--volume /nosuch/x:/x | /nosuch/x",
+		"--volume a:b:c:d | a:b:c:d", "--volumes-from nosuch | nosuch", "--device /dev/nosuch | /dev/nosuch", "--sysctl nonsense | nonsense",
+		"--security-opt nosuch | nosuch", "--add-host nonsense | nonsense", "--dns nonsense | nonsense", "--label =x | =x", "--label-file /nosuch | /nosuch",
+		"--hostname a/b | a/b", "--ip 10.0.0.1 | named network", "--mac-address 02:00:00:00:00:01 | named network", "--network-alias x | named network",
+		"--uidmap 0 | 0", "--gidmap x | x", "--subuidname nosuch | nosuch", "--userns auto --uidmap 0:1:2 | together", "--pod-id-file /nosuch/x | /nosuch/x",
+		"--infra-command x | --infra-command", "--infra-image x | --infra-image", "--infra-name a/b | a/b", "--infra=false --infra-name x | infra container",
+		"--infra=false --share net | infra container", "--infra=false --publish 80 | --publish", "--share net --hostname x | --hostname",
+		"--no-hosts --add-host a:1.2.3.4 | together", "--name a/b | a/b", "--nosuch | --nosuch",
+	} {
+		flags, says, _ := strings.Cut(c, " | ")
+		s.refused(125, says, strings.Fields("pod create "+flags)...)
+	}
+	file := filepath.Join(s.Home, "pod.yaml")
+	s.write(file, func(w io.Writer) error {
+		_, err := io.WriteString(w, "apiVersion: v1\nkind: Pod\nmetadata: {name: p}\nspec: {containers: [{name: c, image: localhost/busybox, command: [sleep, '1000']}]}\n")
+		return err
+	})
+	for _, c := range []string{
+		"--userns nosuch | nosuch", "--annotation nonsense | nonsense", "--log-driver nosuch | nosuch", "--log-opt nosuch=1 | nosuch",
+		"--publish nonsense | nonsense", "--publish 1/icmp | icmp", "--network nosuch | nosuch", "--ip 10.0.0.1 | named networks",
+		"--mac-address 02:00:00:00:00:01 | named networks", "--configmap /nosuch | /nosuch", "--build | later version", "--context-dir . | later version",
+		"--down --wait | --wait", "--force | --force", "--nosuch | --nosuch",
+	} {
+		flags, says, _ := strings.Cut(c, " | ")
+		s.refused(125, says, append(strings.Fields("kube play "+flags), file)...)
+	}
+	if left := s.must("pod", "ps", "-q"); left != "" {
+		t.Errorf("pods are left: %s", left)
+	}
+	s.nothingMade()
+}
+
 // TestBadReferences: names that cannot be an image's, a container's, a volume's.
 func TestBadReferences(t *testing.T) {
 	t.Parallel()
