@@ -29,7 +29,7 @@ packages=(
 	uidmap crun runc passt slirp4netns catatonit fuse-overlayfs containernetworking-plugins # what carob uses
 	podman skopeo buildah docker-registry                                                   # what it is compared and tried with
 	busybox-static mmdebstrap                                                               # what images are made of
-	strace jq curl openssl apache2-utils iproute2 util-linux ca-certificates procps         # what tests look with
+	strace jq curl openssl apache2-utils iproute2 util-linux ca-certificates procps sqlite3 # what tests look with
 )
 
 # free_range FILE prints the first id that no line of /etc/subuid or

@@ -254,7 +254,11 @@ func (c *Container) make(ctx context.Context, img *baseImage, plan *createPlan) 
 			return err
 		}
 	}
-	return monitor.CreateRecordFile(filepath.Join(c.Dir(), monitor.RecordFile))
+	if err := monitor.CreateRecordFile(filepath.Join(c.Dir(), monitor.RecordFile)); err != nil {
+		return err
+	}
+	c.rt.db.SettleSoon()
+	return nil
 }
 
 // insert puts the container and the volumes it brings into the database, in

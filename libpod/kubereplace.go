@@ -241,7 +241,7 @@ func (rt *Runtime) putSecretBack(ctx context.Context, m made) error {
 	if err != nil || successor == nil {
 		return err
 	}
-	return ignoreMissing(os.Remove(rt.dirs.Secret(successor.ID)))
+	return rt.removeSecretData(successor.ID)
 }
 
 // putObjectBack is the same for an object that is kept.

@@ -93,6 +93,10 @@ func Open(opts Options) (*Runtime, error) {
 	return rt, nil
 }
 
+// Settle waits until a power cut cannot take any more what the command has
+// made: the last thing that a command does.
+func (rt *Runtime) Settle() error { return rt.db.Settle() }
+
 // Images opens the image store on first use.
 func (rt *Runtime) Images() (*image.Store, error) {
 	if rt.images != nil {

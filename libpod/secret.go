@@ -39,9 +39,17 @@ func (rt *Runtime) CreateSecret(ctx context.Context, s *spec.StoredSecret, data 
 		return errors.Join(err, os.Remove(rt.dirs.Secret(s.ID)))
 	}
 	if old != "" {
-		return ignoreMissing(os.Remove(rt.dirs.Secret(old)))
+		return rt.removeSecretData(old)
 	}
 	return nil
+}
+
+// removeSecretData removes what no row names any more, also after a power cut.
+func (rt *Runtime) removeSecretData(id string) error {
+	if err := rt.db.Settle(); err != nil {
+		return err
+	}
+	return ignoreMissing(os.Remove(rt.dirs.Secret(id)))
 }
 
 // writeSecret gives s its ID and times, and writes its data.
@@ -52,8 +60,14 @@ func (rt *Runtime) writeSecret(s *spec.StoredSecret, data []byte) error {
 	s.ID, s.Created = newID()[:25], time.Now()
 	s.Updated, s.Driver = s.Created, "file"
 	s.Options = map[string]string{"path": filepath.Dir(rt.dirs.Secret(s.ID))}
-	if err := writeFile(rt.dirs.Secret(s.ID), data, 0o600); err != nil {
-		return fmt.Errorf("cannot create secret %s: %w", s.Name, err)
+	// On the disk before its row is: the secret that it replaces is removed then.
+	f, err := os.OpenFile(rt.dirs.Secret(s.ID), os.O_WRONLY|os.O_CREATE|os.O_EXCL|os.O_SYNC, 0o600)
+	if err == nil {
+		_, err = f.Write(data)
+		err = errors.Join(err, f.Close())
+	}
+	if err != nil {
+		return errors.Join(fmt.Errorf("cannot create secret %s: %w", s.Name, err), ignoreMissing(os.Remove(rt.dirs.Secret(s.ID))))
 	}
 	return nil
 }
@@ -150,7 +164,7 @@ func (rt *Runtime) RemoveSecret(ctx context.Context, given string) (string, erro
 	if err := rt.db.Update(ctx, func(t *store.Tx) error { return t.RemoveSecret(s.ID) }); err != nil {
 		return "", err
 	}
-	return s.ID, ignoreMissing(os.Remove(rt.dirs.Secret(s.ID)))
+	return s.ID, rt.removeSecretData(s.ID)
 }
 
 // checkSecrets refuses a container whose secrets are not there.

@@ -7,6 +7,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"os"
 	"os/signal"
 	"syscall"
@@ -33,5 +34,9 @@ func run(ctx context.Context, argv []string) int {
 	a := newApp()
 	root := newRoot(a, argv[1:])
 	root.SetArgs(argv[1:])
-	return a.exitCode(root.ExecuteContext(ctx))
+	err := root.ExecuteContext(ctx)
+	if a.rt != nil {
+		err = errors.Join(err, a.rt.Settle())
+	}
+	return a.exitCode(err)
 }

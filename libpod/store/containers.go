@@ -24,6 +24,7 @@ func (e *AmbiguousError) Error() string {
 // AddContainer stores c; ErrExists when its name is taken, by a pod too, and
 // ErrNoPod when its pod is gone.
 func (t *Tx) AddContainer(c *spec.Container, needs, volumes []string) error {
+	t.lasting = t.lasting || !c.Remove // those of --rm are gone after a reboot
 	if c.Pod != "" {
 		if err := t.hasPod(c.Pod); err != nil {
 			return err
@@ -54,6 +55,7 @@ func (t *Tx) AddContainer(c *spec.Container, needs, volumes []string) error {
 
 // ReplaceContainer stores a changed spec (update, rename).
 func (t *Tx) ReplaceContainer(c *spec.Container) error {
+	t.lasting = true
 	body, err := json.Marshal(c)
 	if err != nil {
 		return err

@@ -22,13 +22,16 @@ var ErrExists = errors.New("name is in use")
 type DB struct {
 	sql *sql.DB
 	log string // path of the write-ahead log
+
+	settling settling
 }
 
 // OpenDB opens the database, making it and bringing its schema up to date
 // when needed.
 //
 // WAL with synchronous=NORMAL never fsyncs on commit: a power cut may take the
-// last seconds of commits, never the consistency. The 60 s busy timeout is for
+// last seconds of commits, never the consistency; Settle is for those that it
+// must not take. The 60 s busy timeout is for
 // many commands at once; docs/decisions/0003 has the measurements.
 func OpenDB(path string) (*DB, error) { return open(path, migrations()) }
 
@@ -40,7 +43,7 @@ func open(path string, known []string) (*DB, error) {
 		return nil, fmt.Errorf("cannot open %s: %w", path, err)
 	}
 	db.SetMaxOpenConns(1)
-	d := &DB{db, path + "-wal"}
+	d := &DB{sql: db, log: path + "-wal"}
 	if _, err := db.Exec("PRAGMA wal_autocheckpoint = 0"); err != nil {
 		db.Close()
 		return nil, fmt.Errorf("cannot use the state in %s: %w", path, sqlError(err))
@@ -85,12 +88,16 @@ func (d *DB) Update(ctx context.Context, f func(*Tx) error) error {
 	if err != nil {
 		return sqlError(err)
 	}
-	if err := f(&Tx{tx, ctx}); err != nil {
+	t := &Tx{tx: tx, ctx: ctx}
+	if err := f(t); err != nil {
 		tx.Rollback()
 		return err
 	}
 	if err := tx.Commit(); err != nil {
 		return sqlError(err)
+	}
+	if t.lasting {
+		d.settling.wanted.Store(true)
 	}
 	d.checkpoint()
 	return nil
@@ -98,8 +105,9 @@ func (d *DB) Update(ctx context.Context, f func(*Tx) error) error {
 
 // Tx is a running transaction.
 type Tx struct {
-	tx  *sql.Tx
-	ctx context.Context
+	tx      *sql.Tx
+	ctx     context.Context
+	lasting bool // a power cut after Settle must not take it
 }
 
 func (t *Tx) exec(query string, args ...any) (int64, error) {

@@ -15,6 +15,7 @@ type KubeObject struct {
 
 // PutKubeObject stores o in place of one of the same kind and name.
 func (t *Tx) PutKubeObject(o KubeObject) error {
+	t.lasting = true
 	body, err := json.Marshal(o)
 	if err != nil {
 		return err

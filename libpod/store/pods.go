@@ -15,6 +15,7 @@ var ErrNoPod = errors.New("no such pod")
 
 // AddPod stores p; ErrExists when its name is taken, by a container too.
 func (t *Tx) AddPod(p *spec.Pod) error {
+	t.lasting = true
 	if _, err := t.exec("INSERT INTO name VALUES (?, ?, 'pod')", p.Name, p.ID); err != nil {
 		return err
 	}
@@ -28,6 +29,7 @@ func (t *Tx) AddPod(p *spec.Pod) error {
 
 // ReplacePod stores a changed spec; ErrExists when its new name is taken.
 func (t *Tx) ReplacePod(p *spec.Pod) error {
+	t.lasting = true
 	body, err := json.Marshal(p)
 	if err != nil {
 		return err

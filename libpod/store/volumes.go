@@ -16,6 +16,7 @@ func (t *Tx) AddVolume(v *spec.Volume) error {
 		return err
 	}
 	_, err = t.exec("INSERT INTO volume VALUES (?, ?, ?)", v.Name, v.Created.UnixNano(), string(body))
+	t.lasting = t.lasting || err == nil
 	return err
 }
 
@@ -82,6 +83,7 @@ func (d *DB) VolumeUsers(ctx context.Context) (map[string][]string, error) {
 
 // AddSecret stores s; ErrExists when the name is taken.
 func (t *Tx) AddSecret(s *spec.StoredSecret) error {
+	t.lasting = true
 	body, err := json.Marshal(s)
 	if err != nil {
 		return err
@@ -93,6 +95,7 @@ func (t *Tx) AddSecret(s *spec.StoredSecret) error {
 // RenameSecret gives a stored secret another name; ErrExists when that is
 // taken.
 func (t *Tx) RenameSecret(s *spec.StoredSecret, name string) error {
+	t.lasting = true
 	s.Name = name
 	body, err := json.Marshal(s)
 	if err != nil {
@@ -107,6 +110,7 @@ func (t *Tx) RenameSecret(s *spec.StoredSecret, name string) error {
 
 // RemoveSecret forgets a secret.
 func (t *Tx) RemoveSecret(id string) error {
+	t.lasting = true
 	_, err := t.exec("DELETE FROM secret WHERE id = ?", id)
 	return err
 }

@@ -7,7 +7,6 @@ import (
 	"os/exec"
 	"os/user"
 	"path/filepath"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -15,83 +14,78 @@ import (
 	"time"
 )
 
-// group is a directory of scripts and the account they run as.
-type group struct{ name, account string }
+// Words of the kernel's command line tell the boss which machine this is, and
+// which phase of it.
+const (
+	machineWord = "carob.machine="
+	phaseWord   = "carob.phase="
+)
 
-// phase is one boot of the machine.
-type phase struct {
-	groups []group
-	kernel string // words of the kernel's command line
-	fresh  bool   // with the disk as hack/vm-root.sh made it
-}
-
-// phases are the boots, in order. Between two of them the machine reboots in
-// good order. Those that nothing is wanted of are left out.
-var phases = []phase{
-	{groups: []group{{"user", "ct"}, {"wide", "wide"}, {"root", "root"}, {"before-reboot", "ct"}, {"before-reboot-units", "wide"}}},
-	{groups: []group{{"after-reboot", "ct"}, {"after-reboot-units", "wide"}}},
-	// Files that were made without SELinux have no labels. The scripts switch
-	// to enforcing, as it is not the machine's boot that is tested.
-	{groups: []group{{"selinux", "ct"}}, kernel: "security=selinux selinux=1 enforcing=0", fresh: true},
-}
-
-// nextPhase is the first one from n on that something is wanted of;
-// len(phases) when there is none.
-func nextPhase(n int) int {
-	for n < len(phases) && !slices.ContainsFunc(phases[n].groups, group.wanted) {
-		n++
-	}
-	return n
-}
-
-// phaseWord begins the word of the kernel's command line that tells the boss
-// which phase this is.
-const phaseWord = "carob.phase="
-
-func presentPhase() (int, error) {
+// kernelWord is what follows a word of the kernel's command line.
+func kernelWord(word string) (string, error) {
 	line, err := os.ReadFile("/proc/cmdline")
 	if err != nil {
-		return 0, err
+		return "", err
 	}
-	for word := range strings.FieldsSeq(string(line)) {
-		if n, ok := strings.CutPrefix(word, phaseWord); ok {
-			return strconv.Atoi(n)
+	for w := range strings.FieldsSeq(string(line)) {
+		if value, ok := strings.CutPrefix(w, word); ok {
+			return value, nil
 		}
 	}
-	return 0, fmt.Errorf("the kernel's command line has no %s", phaseWord)
+	return "", fmt.Errorf("the kernel's command line has no %s", word)
 }
 
-// boss runs the groups of the present phase.
+// boss is what systemd starts in each machine, once per boot.
 func boss() error {
-	phase, err := presentPhase()
+	fmt.Printf("%s, up %s\n", wordHello, uptime())
+	name, err := kernelWord(machineWord)
 	if err != nil {
 		return err
 	}
-	fmt.Printf("%s, boot %d, up %s\n", wordHello, phase+1, uptime())
-	if err := waitForSessions(); err != nil {
+	if name == powerCut {
+		return cutBoss()
+	}
+	text, err := kernelWord(phaseWord)
+	if err != nil {
 		return err
 	}
-	for _, g := range phases[phase].groups {
+	n, err := strconv.Atoi(text)
+	if err != nil {
+		return err
+	}
+	i := slices.IndexFunc(machines, func(m machine) bool { return m.name == name })
+	return runPhase(machines[i], n)
+}
+
+// runPhase runs the groups of a phase.
+func runPhase(m machine, n int) error {
+	if err := waitForSessions("ct", "wide"); err != nil {
+		return err
+	}
+	for _, g := range m.phases[n].groups {
 		if !g.wanted() {
 			continue
 		}
 		if err := runGroup(g); err != nil {
-			fmt.Printf("%s group %s: %v\n", wordFailed, g.name, err)
+			complain(fmt.Errorf("group %s: %w", g.name, err))
 		}
 	}
-	next := nextPhase(phase + 1)
-	if next == len(phases) {
+	if m.nextPhase(n+1) == len(m.phases) {
 		fmt.Printf("%s, up %s\n", wordDone, uptime())
 		return nil
 	}
 	fmt.Println(wordReboot)
-	if phases[next].fresh {
-		return nil // this disk is not needed any more
-	}
 	if err := exec.Command("systemctl", "reboot").Run(); err != nil {
 		return err
 	}
 	select {} // until systemd ends us
+}
+
+// complain tells the host what has failed, each line on its own.
+func complain(err error) {
+	for line := range strings.Lines(strings.TrimSpace(err.Error())) {
+		fmt.Println(wordFailed, strings.TrimSpace(line))
+	}
 }
 
 func uptime() string {
@@ -100,9 +94,9 @@ func uptime() string {
 	return first + " s"
 }
 
-// waitForSessions waits for the service managers of the lingering accounts.
-func waitForSessions() error {
-	for _, name := range []string{"ct", "wide"} {
+// waitForSessions waits for the service managers of lingering accounts.
+func waitForSessions(accounts ...string) error {
+	for _, name := range accounts {
 		account, err := user.Lookup(name)
 		if err != nil {
 			return err
@@ -120,45 +114,31 @@ func waitForSessions() error {
 	return nil
 }
 
-// runGroup runs this program in a login session of the account, as a terminal
-// or ssh would.
-func runGroup(g group) error {
-	self, err := os.Executable()
-	if err != nil {
-		return err
-	}
+// inSession is this program in a login session of the account, as a terminal
+// or ssh would run it.
+func inSession(account string, env ...string) *exec.Cmd {
 	args := []string{
-		"--quiet", "--pipe", "--wait", "--collect", "--property=PAMName=login", "--property=User=" + g.account,
+		"--quiet", "--pipe", "--wait", "--collect", "--property=PAMName=login", "--property=User=" + account,
 		"--property=WorkingDirectory=/ct/source", "--setenv=PATH=/ct/prefix/bin:/ct/tools:/usr/sbin:/usr/bin:/sbin:/bin",
-		"--setenv=LANG=C.UTF-8", "--setenv=TERM=xterm", "--setenv=" + roleEnv + "=scripts", "--setenv=" + groupEnv + "=" + g.name,
-		self,
+		"--setenv=LANG=C.UTF-8", "--setenv=TERM=xterm",
 	}
-	cmd := exec.Command("systemd-run", append(args, os.Args[1:]...)...)
+	for _, e := range env {
+		args = append(args, "--setenv="+e)
+	}
+	cmd := exec.Command("systemd-run", append(append(args, "/ct/body"), os.Args[1:]...)...)
 	cmd.Stdout, cmd.Stderr = os.Stdout, os.Stderr
-	err = cmd.Run()
+	return cmd
+}
+
+// runGroup runs the scripts of a group.
+func runGroup(g group) error {
+	err := inSession(g.account, roleEnv+"=scripts", groupEnv+"="+g.name).Run()
 	if err != nil {
 		journal, _ := exec.Command("journalctl", "--boot", "--priority=warning", "--lines=25", "--no-pager", "--output=short-monotonic").Output()
 		denials, _ := exec.Command("journalctl", "--dmesg", "--grep=avc: *denied", "--lines=40", "--no-pager", "--output=short-monotonic").Output()
 		fmt.Printf("boss: the journal's latest warnings:\n%sboss: what SELinux has refused:\n%s", journal, denials)
 	}
 	return err
-}
-
-// wanted tells whether there is anything to run in the group: a script, and
-// one that -test.run does not leave out.
-func (g group) wanted() bool {
-	scripts, _ := filepath.Glob(filepath.Join("scripts", g.name, "*.txtar")) // the pattern is good
-	for _, arg := range os.Args[1:] {
-		pattern, found := strings.CutPrefix(arg, "-test.run=")
-		parts := strings.Split(pattern, "/")
-		if !found || len(parts) < 2 {
-			continue
-		}
-		if match, err := regexp.MatchString(parts[1], g.name); err == nil && !match {
-			return false
-		}
-	}
-	return len(scripts) > 0
 }
 
 // powerOff ends the machine at once; its disk is thrown away.

@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -33,45 +32,44 @@ const (
 	wordDone   = "boss: done"
 )
 
-// runMachine boots the machine and fails unless all tests in it pass.
-func runMachine(t *testing.T) {
-	work := t.TempDir()
-	d, err := makeDisks(work)
-	if err != nil {
-		t.Fatal(err)
-	}
+// run boots the machine and fails unless all tests in it pass.
+func (m machine) run(t *testing.T, d *disks) {
 	ctx, cancel := context.WithTimeout(context.Background(), runLimit)
 	defer cancel()
 	began := time.Now()
 	var r *report
+	var err error
 	for _, accel := range accelerators() {
 		r = &report{}
-		err = bootAll(ctx, d, accel, r)
-		if !errors.Is(err, errNoBoot) || accel == "tcg,thread=multi" {
+		err = m.bootAll(ctx, d, accel, r)
+		if !errors.Is(err, errNoBoot) || accel == emulation {
 			break
 		}
 		fmt.Printf("vm: no boot with %s: going on without\n", accel)
 	}
-	fmt.Printf("vm: ran %d tests inside, %d failed, %d skipped, in %s\n", r.ran, r.failed, r.skipped, time.Since(began).Round(time.Second))
+	fmt.Printf("vm: ran %d tests inside %s, %d failed, %d skipped, in %s\n", r.ran, m.name, r.failed, r.skipped, time.Since(began).Round(time.Second))
 	switch {
 	case err != nil:
-		t.Errorf("%v\nthe console's end:\n%s", err, d.consoleTail())
+		t.Errorf("%s: %v\nthe console's end:\n%s", m.name, err, d.consoleTail())
 	case r.failed > 0 || r.broken:
-		t.Errorf("%d tests failed inside the machine", r.failed)
+		t.Errorf("%d tests failed inside %s", r.failed, m.name)
 	case r.ran == 0:
-		t.Errorf("no test ran inside the machine; the console's end:\n%s", d.consoleTail())
+		t.Errorf("no test ran inside %s; the console's end:\n%s", m.name, d.consoleTail())
 	}
 }
+
+// emulation is slow, and works everywhere.
+const emulation = "tcg,thread=multi"
 
 // accelerators are tried in order. /dev/kvm may be there and not work, as in
 // a virtual machine that lacks something for another one.
 func accelerators() []string {
 	kvm, err := os.OpenFile("/dev/kvm", os.O_RDWR, 0)
 	if err != nil {
-		return []string{"tcg,thread=multi"}
+		return []string{emulation}
 	}
 	kvm.Close()
-	return []string{"kvm", "tcg,thread=multi"}
+	return []string{"kvm", emulation}
 }
 
 // errNoBoot: nothing was heard from inside.
@@ -105,18 +103,13 @@ func (r *report) note(line string) {
 }
 
 // bootAll goes through the phases that something is wanted of.
-func bootAll(ctx context.Context, d *disks, accel string, r *report) error {
+func (m machine) bootAll(ctx context.Context, d *disks, accel string, r *report) error {
 	if err := d.reset(); err != nil {
 		return err
 	}
-	for n := nextPhase(0); n < len(phases); n = nextPhase(n + 1) {
-		if phases[n].fresh {
-			if err := d.reset(); err != nil {
-				return err
-			}
-		}
+	for n := m.nextPhase(0); n < len(m.phases); n = m.nextPhase(n + 1) {
 		r.reboots = false
-		if err := boot(ctx, d, accel, n, r); err != nil {
+		if err := m.boot(ctx, d, accel, n, r); err != nil {
 			return err
 		}
 	}
@@ -125,10 +118,55 @@ func bootAll(ctx context.Context, d *disks, accel string, r *report) error {
 
 // boot runs the machine until it powers itself off or reboots. Then qemu ends,
 // too, and is started anew: an emulated machine that was reset is slow.
-func boot(ctx context.Context, d *disks, accel string, phase int, r *report) error {
+func (m machine) boot(ctx context.Context, d *disks, accel string, n int, r *report) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	cmd := exec.CommandContext(ctx, "qemu-system-x86_64", d.arguments(accel, phase)...)
+	limit := bootLimit
+	if accel == "kvm" {
+		limit = kvmLimit
+	}
+	late := false
+	silence := time.AfterFunc(limit, func() { late = true; cancel() })
+	defer silence.Stop()
+	kernel := fmt.Sprintf("%s%s %s%d %s", machineWord, m.name, phaseWord, n, m.phases[n].kernel)
+	err := d.boot(ctx, accel, kernel, func(line string) {
+		silence.Reset(quietLimit)
+		r.note(line)
+		fmt.Printf("%s: %s\n", m.name, line)
+	})
+	switch {
+	case errors.Is(err, errNoBoot):
+		return err
+	case late:
+		return fmt.Errorf("cannot go on: nothing was heard for %s", quietLimit)
+	case ctx.Err() != nil:
+		return fmt.Errorf("cannot wait longer than %s for the tests inside", runLimit)
+	case !r.done && !r.reboots:
+		return fmt.Errorf("the machine ended before its tests did: %w", err)
+	}
+	return nil
+}
+
+// disks is what the machine boots from.
+type disks struct {
+	root    string // directory of hack/vm-root.sh
+	overlay string // what is written to the root disk
+	payload string // carob and the tests
+	console string // what the kernel and systemd say
+}
+
+// of is what the machine of that name boots from: it writes to disks of its own.
+func (d *disks) of(name string) *disks {
+	own := *d
+	own.overlay += "-" + name
+	own.console += "-" + name
+	return &own
+}
+
+// boot runs qemu until it ends, with further words for the kernel, and hands on
+// each line that the boss says.
+func (d *disks) boot(ctx context.Context, accel, kernel string, hear func(line string)) error {
+	cmd := exec.CommandContext(ctx, "qemu-system-x86_64", d.arguments(accel, kernel)...)
 	// It ends with us however we end.
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	var complaint strings.Builder
@@ -140,61 +178,32 @@ func boot(ctx context.Context, d *disks, accel string, phase int, r *report) err
 	if err := cmd.Start(); err != nil {
 		return err
 	}
-	limit := bootLimit
-	if accel == "kvm" {
-		limit = kvmLimit
-	}
-	heard, late := listen(out, limit, r, cancel)
-	err = cmd.Wait()
-	switch {
-	case !heard:
-		return fmt.Errorf("%w: %v: %s", errNoBoot, err, complaint.String())
-	case late:
-		return fmt.Errorf("cannot go on: nothing was heard for %s", quietLimit)
-	case ctx.Err() != nil:
-		return fmt.Errorf("cannot wait longer than %s for the tests inside", runLimit)
-	case !r.done && !r.reboots:
-		return fmt.Errorf("the machine ended before its tests did (%v): %s", err, complaint.String())
-	}
-	return nil
-}
-
-// listen passes on what the boss says, and ends the machine when it is silent
-// for too long.
-func listen(out io.Reader, limit time.Duration, r *report, end func()) (heard, late bool) {
-	silence := time.AfterFunc(limit, func() { late = true; end() })
-	defer silence.Stop()
+	heard := false
 	lines := bufio.NewScanner(out)
 	lines.Buffer(nil, 1<<20)
 	for lines.Scan() {
 		line := strings.TrimRight(lines.Text(), "\r")
-		heard = heard || strings.HasPrefix(line, wordHello)
-		if !heard {
-			continue // the firmware's words
+		heard = heard || strings.HasPrefix(line, wordHello) // before that come the firmware's words
+		if heard {
+			hear(line)
 		}
-		silence.Reset(quietLimit)
-		r.note(line)
-		fmt.Println("vm:", line)
 	}
-	return heard, late
+	err = cmd.Wait()
+	switch {
+	case !heard:
+		return fmt.Errorf("%w: %v: %s", errNoBoot, err, &complaint)
+	case err != nil:
+		return fmt.Errorf("%w: %s", err, &complaint)
+	}
+	return nil
 }
 
-// disks is what the machine boots from.
-type disks struct {
-	root    string // directory of hack/vm-root.sh
-	overlay string // what is written to the root disk
-	payload string // carob and the tests
-	console string // what the kernel and systemd say
-}
-
-func (d *disks) arguments(accel string, phase int) []string {
-	kernel := fmt.Sprintf("root=/dev/vda rw console=ttyS0 quiet loglevel=4 systemd.show_status=auto mitigations=off %s%d %s",
-		phaseWord, phase, phases[phase].kernel)
+func (d *disks) arguments(accel, kernel string) []string {
 	return []string{
 		"-machine", "q35", "-accel", accel, "-cpu", "max", "-m", "3072", "-smp", "2",
 		"-no-reboot", "-display", "none", "-monitor", "none", "-no-user-config", "-nodefaults",
 		"-kernel", filepath.Join(d.root, "vmlinuz"), "-initrd", filepath.Join(d.root, "initrd"),
-		"-append", kernel,
+		"-append", "root=/dev/vda rw console=ttyS0 quiet loglevel=4 systemd.show_status=auto mitigations=off " + kernel,
 		"-drive", "file=" + d.overlay + ",if=virtio,cache=unsafe",
 		"-drive", "file=" + d.payload + ",if=virtio,format=raw,readonly=on",
 		"-nic", "user,model=virtio-net-pci,restrict=on",

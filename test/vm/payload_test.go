@@ -72,6 +72,7 @@ func fillStage(stage string) error {
 		{"cp", "-r", "pkg/unitfile/generate/testdata", filepath.Join(stage, "units")},
 		{"cp", "-r", "pkg/quadlet/testdata", filepath.Join(stage, "quadlet")},
 		{"cp", "-r", "docs/tutorials", "test/vm/tutorial.sh", filepath.Join(stage, "source")},
+		{"test/vm/database-image.sh", filepath.Join(stage, "database.tar")},
 		{"cp", "-rL", filepath.Join(cache, "images"), filepath.Join(stage, "images")},
 	} {
 		if err := run(top, argv...); err != nil {
