@@ -290,6 +290,9 @@ func (p *Pod) refuseRunning(ctx context.Context) error {
 }
 
 func (p *Pod) removeMembers(ctx context.Context, opts RemoveOptions) error {
+	if err := p.sweepMembers(ctx); err != nil {
+		return err
+	}
 	all, err := p.Members(ctx)
 	if err != nil {
 		return err
@@ -315,6 +318,18 @@ func (p *Pod) removeMembers(ctx context.Context, opts RemoveOptions) error {
 		}
 		return err
 	})
+}
+
+// sweepMembers finishes those, but the infra container, that a killed command
+// or a power cut has left half made: they keep the pod.
+func (p *Pod) sweepMembers(ctx context.Context) error {
+	specs, err := p.rt.db.Members(ctx, p.ID)
+	for _, s := range specs {
+		if c := (&Container{Container: s, rt: p.rt}); !c.Infra && c.halfMade() {
+			c.sweep(ctx)
+		}
+	}
+	return err
 }
 
 // waves groups containers so that none comes before those that require it;

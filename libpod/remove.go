@@ -34,6 +34,9 @@ func (c *Container) Remove(ctx context.Context, opts RemoveOptions) error {
 		return err
 	}
 	for _, d := range deps {
+		if (&Container{Container: d, rt: c.rt}).swept(ctx) {
+			continue
+		}
 		if !opts.Depend {
 			return WithHint(fmt.Errorf("cannot remove container %s: container %s depends on it", c.Name, d.Name),
 				"remove that first, or both with carob rm --depend "+c.Name)
@@ -155,6 +158,12 @@ func (c *Container) sweep(ctx context.Context) bool {
 	return !c.halfMade() && !c.unknown(ctx) || c.erase(ctx) == nil
 }
 
+// swept finishes a half made container, and tells whether it was one and is
+// gone.
+func (c *Container) swept(ctx context.Context) bool {
+	return c.halfMade() && c.sweep(ctx) && c.unknown(ctx)
+}
+
 // unknown tells that the database has no such container.
 func (c *Container) unknown(ctx context.Context) bool {
 	_, err := c.rt.db.Container(ctx, c.ID)
@@ -167,16 +176,7 @@ func (rt *Runtime) sweepNamed(ctx context.Context, name string) bool {
 	if err != nil || s.Name != name {
 		return errors.Is(err, store.ErrNotFound)
 	}
-	c := &Container{Container: s, rt: rt}
-	if !c.halfMade() {
-		return false
-	}
-	lock, err := store.TryAcquire(filepath.Join(c.Dir(), store.LockFile))
-	if err != nil || lock == nil {
-		return false
-	}
-	defer lock.Release()
-	return c.halfMade() && c.erase(ctx) == nil
+	return (&Container{Container: s, rt: rt}).swept(ctx)
 }
 
 func (rt *Runtime) removeNamed(ctx context.Context, name string) error {

@@ -199,8 +199,12 @@ func (d *disks) boot(ctx context.Context, accel, kernel string, hear func(line s
 }
 
 func (d *disks) arguments(accel, kernel string) []string {
+	cpu := "max"
+	if accel == emulation {
+		cpu = "Nehalem" // AVX in programs that see it would only be slower
+	}
 	return []string{
-		"-machine", "q35", "-accel", accel, "-cpu", "max", "-m", "3072", "-smp", "2",
+		"-machine", "q35", "-accel", accel, "-cpu", cpu, "-m", "3072", "-smp", "2",
 		"-no-reboot", "-display", "none", "-monitor", "none", "-no-user-config", "-nodefaults",
 		"-kernel", filepath.Join(d.root, "vmlinuz"), "-initrd", filepath.Join(d.root, "initrd"),
 		"-append", "root=/dev/vda rw console=ttyS0 quiet loglevel=4 systemd.show_status=auto mitigations=off " + kernel,

@@ -27,14 +27,13 @@ type machine struct {
 	phases []phase
 }
 
-// machines are those that run scripts. The one that takes longest comes first.
+// machines are those that run scripts. Those that take longest come first.
 var machines = []machine{
-	{name: "units", phases: []phase{
-		{groups: []group{{"units", "ct"}, {"before-reboot", "ct"}, {"before-reboot-units", "wide"}}},
+	{name: "units", phases: []phase{{groups: []group{{"units", "ct"}}}}},
+	{name: "user", phases: []phase{{groups: []group{{"user", "ct"}, {"wide", "wide"}, {"root", "root"}}}}},
+	{name: "reboot", phases: []phase{
+		{groups: []group{{"quadlet", "ct"}, {"before-reboot", "ct"}, {"before-reboot-units", "wide"}}},
 		{groups: []group{{"after-reboot", "ct"}, {"after-reboot-units", "wide"}}},
-	}},
-	{name: "user", phases: []phase{
-		{groups: []group{{"user", "ct"}, {"wide", "wide"}, {"root", "root"}}},
 	}},
 	// Files that were made without SELinux have no labels. The scripts switch
 	// to enforcing, as it is not the machine's boot that is tested.
@@ -82,13 +81,13 @@ func runMachines(t *testing.T) {
 		t.Fatal(err)
 	}
 	jobs := make(chan func(), len(machines)+1)
+	if wanted(powerCut) {
+		jobs <- func() { cutPower(t, d.of(powerCut)) }
+	}
 	for _, m := range machines {
 		if m.nextPhase(0) < len(m.phases) {
 			jobs <- func() { m.run(t, d.of(m.name)) }
 		}
-	}
-	if wanted(powerCut) {
-		jobs <- func() { cutPower(t, d.of(powerCut)) }
 	}
 	close(jobs)
 	var workers sync.WaitGroup
