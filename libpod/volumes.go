@@ -265,7 +265,9 @@ func (rt *Runtime) removeAnonymous(ctx context.Context, names []string) error {
 	return nil
 }
 
-// imageSource mounts an image for an image mount.
+// imageSource mounts an image for an image mount. Where containers/storage
+// mounts it, an `image unmount` of anybody's takes it away in every mount
+// namespace, and from the container's next run: it gets a mount of its own.
 func (l *launcher) imageSource(m *spec.Mount, n int) error {
 	images, err := l.c.rt.Images()
 	if err != nil {
@@ -275,11 +277,18 @@ func (l *launcher) imageSource(m *spec.Mount, n int) error {
 	if err != nil {
 		return err
 	}
-	name := m.Source
-	if m.Source, err = images.MountLayer(img.TopLayer, image.MountOptions{ReadOnly: true, Label: l.c.mountLabel()}); err != nil {
+	layer, err := images.MountLayer(img.TopLayer, image.MountOptions{ReadOnly: true, Label: l.c.mountLabel()})
+	if err != nil {
 		return err
 	}
-	if m.Source, err = subPath(m.Source, m.SubPath, "image "+name); err != nil {
+	own := filepath.Join(l.c.Dir(), "images", fmt.Sprint(n))
+	if err := os.MkdirAll(own, 0o755); err != nil {
+		return err
+	}
+	if err := unix.Mount(layer, own, "", unix.MS_BIND, ""); err != nil {
+		return fmt.Errorf("cannot mount image %s: %w", m.Source, err)
+	}
+	if m.Source, err = subPath(own, m.SubPath, "image "+m.Source); err != nil {
 		return err
 	}
 	m.Type = spec.MountBind
