@@ -6,9 +6,11 @@ package main
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
+	"net/url"
 	"os"
 	"time"
 
@@ -58,22 +60,27 @@ const (
 	maxTime = 2 * time.Minute
 )
 
-func fetch(url string) ([]byte, error) {
+// fetch reads the file at an address, of Kubernetes YAML or a unit of Quadlet's.
+func fetch(address string) ([]byte, error) {
 	client := http.Client{Timeout: maxTime}
-	resp, err := client.Get(url)
+	resp, err := client.Get(address)
+	var failure *url.Error
+	if errors.As(err, &failure) {
+		err = failure.Err // names the address, too
+	}
 	if err != nil {
-		return nil, fmt.Errorf("cannot read Kubernetes YAML: %w", err)
+		return nil, fmt.Errorf("cannot fetch %s: %w", address, err)
 	}
 	defer resp.Body.Close()
 	if resp.StatusCode != http.StatusOK {
-		return nil, fmt.Errorf("cannot read Kubernetes YAML: %s answers %s", url, resp.Status)
+		return nil, fmt.Errorf("cannot fetch %s: the server answers %s", address, resp.Status)
 	}
 	body, err := io.ReadAll(io.LimitReader(resp.Body, maxFile+1))
 	if err == nil && len(body) > maxFile {
 		err = fmt.Errorf("it is larger than %d bytes", maxFile)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("cannot read Kubernetes YAML of %s: %w", url, err)
+		return nil, fmt.Errorf("cannot fetch %s: %w", address, err)
 	}
 	return body, nil
 }

@@ -95,7 +95,7 @@ const maxYAML = 64 << 20
 // readYAML reads a file, standard input (-) or a URL.
 func (a *app) readYAML(ctx context.Context, from string) ([]byte, error) {
 	switch {
-	case strings.HasPrefix(from, "http://"), strings.HasPrefix(from, "https://"):
+	case isWebAddress(from):
 		reply, err := a.askKube(ctx, &kube.Request{Fetch: from})
 		if err != nil {
 			return nil, err

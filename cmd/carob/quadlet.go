@@ -60,9 +60,15 @@ func newQuadletInstall(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "install [options] UNIT|DIRECTORY|URL [FILE|URL...]",
 		Short: "Install a unit, or an application: a directory, or a unit with more files",
+		Long: `Install a unit, or an application: a directory, or a unit with more files. What is installed as an
+application is replaced and removed as a whole.
+
+A file whose name ends with .quadlets holds several units: lines of three dashes stand between them, and each has a
+comment # FileName=NAME.`,
 		Example: `carob quadlet install web.container
 carob quadlet install ./shop
 carob quadlet install web.container web.env
+carob quadlet install shop.quadlets
 carob quadlet install https://example.com/web.container`,
 		Args: cobra.MinimumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error { return runQuadletInstall(cmd.Context(), a, o, args) },
@@ -106,30 +112,58 @@ func (a *app) quadletBundle(ctx context.Context, args []string) (*manage.Bundle,
 		return nil, fmt.Errorf("cannot install %s: it is no unit: a name that ends with .container, .pod, .volume, .network, .kube, .image, .build or .artifact", first)
 	}
 	if len(b.Files) > 1 {
-		b.App = strings.TrimSuffix(first, filepath.Ext(first))
+		name := quadletSource(args[0])
+		b.App = strings.TrimSuffix(name, filepath.Ext(name))
 	}
 	return b, nil
 }
 
+// addFiles adds what the caller has named, of files with several units each.
 func (a *app) addFiles(ctx context.Context, b *manage.Bundle, from []string) error {
 	for _, f := range from {
-		if !strings.HasPrefix(f, "http://") && !strings.HasPrefix(f, "https://") {
-			if err := b.Add(filepath.Base(f), f); err != nil {
-				return fmt.Errorf("cannot install %s: %w", f, err)
-			}
-			continue
-		}
-		u, err := url.Parse(f)
-		if err != nil {
-			return fmt.Errorf("cannot install %s: %w", f, err)
-		}
-		reply, err := a.askKube(ctx, &kube.Request{Fetch: f}) // the program that can fetch
+		body, err := a.readQuadletFile(ctx, f)
 		if err != nil {
 			return err
 		}
-		b.Files = append(b.Files, manage.File{Name: path.Base(u.Path), Body: reply.YAML})
+		files := []manage.File{{Name: quadletSource(f), Body: body}}
+		if strings.HasSuffix(f, manage.SplitSuffix) {
+			if files, err = manage.Split(f, body); err != nil {
+				return fmt.Errorf("cannot install %s: %w", f, err)
+			}
+		}
+		b.Files = append(b.Files, files...)
 	}
 	return nil
+}
+
+// quadletSource is the name of a file, also of one that a URL names.
+func quadletSource(from string) string {
+	if u, err := url.Parse(from); isWebAddress(from) && err == nil {
+		return path.Base(u.Path)
+	}
+	return filepath.Base(from)
+}
+
+func isWebAddress(from string) bool {
+	return strings.HasPrefix(from, "http://") || strings.HasPrefix(from, "https://")
+}
+
+func (a *app) readQuadletFile(ctx context.Context, from string) ([]byte, error) {
+	if !isWebAddress(from) {
+		body, err := manage.ReadFile(from)
+		if err != nil {
+			return nil, fmt.Errorf("cannot install %s: %w", from, err)
+		}
+		return body, nil
+	}
+	if _, err := url.Parse(from); err != nil {
+		return nil, fmt.Errorf("cannot install %s: %w", from, err)
+	}
+	reply, err := a.askKube(ctx, &kube.Request{Fetch: from}) // the program that can fetch
+	if err != nil {
+		return nil, err
+	}
+	return reply.YAML, nil
 }
 
 // quadletData is a unit as quadlet list shows it, with podman's fields.
@@ -364,7 +398,7 @@ func (a *app) removeQuadlet(ctx context.Context, o *quadletRmOptions, files map[
 	case app != "" && !o.recursive:
 		return nil, fmt.Errorf("cannot remove %s: it belongs to the application %s, and --recursive is false", name, app)
 	}
-	if err := a.stopServices(ctx, p, names, o.force); err != nil {
+	if err := a.stopServices(ctx, p, names, files, o.force); err != nil {
 		return nil, fmt.Errorf("cannot remove %s: %w", name, err)
 	}
 	if err := manage.Remove(p, files[names[0]]); err != nil {

@@ -69,15 +69,23 @@ func unitStates(ctx context.Context, rows []quadletData) (map[string]string, err
 }
 
 // stopServices stops the services of units that run, instances of templates
-// among them, or refuses when it must not.
-func (a *app) stopServices(ctx context.Context, p quadlet.Place, units []string, force bool) error {
+// among them, or refuses when it must not. files has the file of each unit.
+func (a *app) stopServices(ctx context.Context, p quadlet.Place, units []string, files map[string]string, force bool) error {
 	set, _ := quadlet.Load(p) // what has a mistake is not in it, and may run all the same
-	conn, running, err := runningServices(ctx, servicePatterns(set, units))
+	var paths []string
+	for _, name := range units {
+		paths = append(paths, files[name])
+	}
+	var running []systemd.UnitStatus
+	conn, err := systemdManager(ctx)
+	if err == nil {
+		defer conn.Close()
+		running, err = runningServices(ctx, conn, servicePatterns(set, units), paths)
+	}
 	if err != nil {
 		_, missing := os.Stat("/run/systemd/system") // sd_booted(3)
 		return a.notAsked(err, errors.Is(missing, fs.ErrNotExist), force)
 	}
-	defer conn.Close()
 	// Those that need others first.
 	slices.Reverse(running)
 	for _, u := range running {
@@ -106,19 +114,37 @@ func servicePatterns(set *quadlet.Set, units []string) []string {
 	return patterns
 }
 
-// runningServices asks systemd which of the services run. The connection is
-// the caller's to close.
-func runningServices(ctx context.Context, patterns []string) (*systemd.Conn, []systemd.UnitStatus, error) {
-	conn, err := systemdManager(ctx)
+// serviceLister is what systemd tells of services.
+type serviceLister interface {
+	ListUnitsByPatternsContext(ctx context.Context, states, patterns []string) ([]systemd.UnitStatus, error)
+	GetUnitPropertyContext(ctx context.Context, unit, property string) (*systemd.Property, error)
+}
+
+// runningServices asks systemd which services run that have one of the names,
+// or were made of one of the files: ServiceName= may have changed since.
+func runningServices(ctx context.Context, conn serviceLister, patterns, paths []string) ([]systemd.UnitStatus, error) {
+	states := []string{"active", "activating", "reloading", "deactivating"}
+	running, err := conn.ListUnitsByPatternsContext(ctx, states, patterns)
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
-	running, err := conn.ListUnitsByPatternsContext(ctx, []string{"active", "activating", "reloading", "deactivating"}, patterns)
+	all, err := conn.ListUnitsByPatternsContext(ctx, states, []string{"*.service"})
 	if err != nil {
-		conn.Close()
-		return nil, nil, err
+		return nil, err
 	}
-	return conn, running, nil
+	for _, u := range all {
+		if slices.ContainsFunc(running, func(r systemd.UnitStatus) bool { return r.Name == u.Name }) {
+			continue
+		}
+		source, err := conn.GetUnitPropertyContext(ctx, u.Name, "SourcePath")
+		if err != nil {
+			continue // it has ended in between
+		}
+		if path, ok := source.Value.Value().(string); ok && path != "" && slices.Contains(paths, path) {
+			running = append(running, u)
+		}
+	}
+	return running, nil
 }
 
 // notAsked is what it means that systemd gave no answer. Where none was booted

@@ -32,6 +32,17 @@ func Files(p Place) (map[string]string, error) {
 // IsUnit tells whether a file of this name is a unit.
 func IsUnit(name string) bool { return kindOf(name) != nil }
 
+// SuffixOf is what the names of units with a section [Container] and its like
+// end with; "": it is none of these sections.
+func SuffixOf(section string) string {
+	for _, k := range kinds() {
+		if k.section == section {
+			return k.suffix
+		}
+	}
+	return ""
+}
+
 // CheckSyntax tells what keeps the text of a unit from being read.
 func CheckSyntax(path string, body []byte) error {
 	_, err := unitfile.Parse(path, body)

@@ -65,16 +65,21 @@ func ReadDir(dir string) (*Bundle, error) {
 
 // Add reads a file into the bundle.
 func (b *Bundle) Add(name, path string) error {
-	info, err := os.Stat(path)
-	if err != nil {
-		return err
-	}
-	if !info.Mode().IsRegular() || info.Size() > maxFile {
-		return fmt.Errorf("%s is no regular file of at most %d bytes", path, maxFile)
-	}
-	body, err := os.ReadFile(path)
+	body, err := ReadFile(path)
 	b.Files = append(b.Files, File{name, body})
 	return err
+}
+
+// ReadFile reads a file that may be installed.
+func ReadFile(path string) ([]byte, error) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return nil, err
+	}
+	if !info.Mode().IsRegular() || info.Size() > maxFile {
+		return nil, fmt.Errorf("%s is no regular file of at most %d bytes", path, maxFile)
+	}
+	return os.ReadFile(path)
 }
 
 // units are the names of the units in the bundle.
