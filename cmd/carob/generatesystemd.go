@@ -270,17 +270,14 @@ func (u *unitMaker) container(c *libpod.Container) (*generate.Container, error) 
 		in.Notify = "conmon" // hardly any program says by itself that it is ready
 	}
 	policy := c.Container.Restart.Policy
-	own := policy != "" && policy != spec.RestartNo
 	if !u.o.create {
 		in.Delegate = c.Resources.Cgroups == "split"
-		if own {
+		if policy != "" && policy != spec.RestartNo {
 			u.a.warn(fmt.Sprintf("container %s has restart policy %s: carob and systemd will both start it again; leave it to systemd: --new, or a container without a policy", c.Name, policy))
 		}
 		return in, unitfile.CheckName(in.Unit)
 	}
-	if own {
-		in.Restart = strings.Replace(policy, "unless-stopped", "always", 1)
-	}
+	in.Restart = strings.Replace(policy, "unless-stopped", "always", 1)
 	var err error
 	if in.Create, err = containerCommand(c.CreateCommand, c.Process.Env); err != nil {
 		return nil, libpod.WithHint(fmt.Errorf("cannot use --new: %w", err), "leave --new out: the unit then starts the container that is there")
