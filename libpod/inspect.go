@@ -342,7 +342,7 @@ func (i *inspector) config() {
 		o.HealthcheckOnFailureAction = firstOf(h.OnFailure, "none")
 		m := c.monitorHealth(c.base)
 		o.HealthLogDestination = firstOf(h.LogDestination, healthLogLocal)
-		o.HealthcheckMaxLogCount, o.HealthcheckMaxLogSize = &m.LogCount, &m.LogSize
+		o.HealthMaxLogCount, o.HealthMaxLogSize = &m.LogCount, &m.LogSize
 		if c.Startup != nil {
 			s := *c.Startup
 			completeHealth(&s)

@@ -170,8 +170,8 @@ type InspectedConfig struct {
 	Healthcheck                *InspectedCheck `json:",omitempty"`
 	HealthcheckOnFailureAction string
 	HealthLogDestination       string            `json:",omitempty"`
-	HealthcheckMaxLogCount     *int              `json:",omitempty"`
-	HealthcheckMaxLogSize      *int              `json:",omitempty"`
+	HealthMaxLogCount          *int              `json:"HealthcheckMaxLogCount,omitempty"`
+	HealthMaxLogSize           *int              `json:"HealthcheckMaxLogSize,omitempty"`
 	StartupHealthCheck         *InspectedStartup `json:",omitempty"`
 	CreateCommand              []string          `json:",omitempty"`
 	Umask                      string            `json:",omitempty"`
