@@ -5,8 +5,10 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"github.com/carob-containers/carob/libpod/bundle"
 	"github.com/carob-containers/carob/libpod/monitor"
@@ -19,12 +21,16 @@ type UpdateOptions struct {
 	// Limits are the limits to change; those not given stay.
 	Limits  spec.Resources
 	Restart *spec.Restart // nil: as it is
+	// Env are variables to set, Unset names of those to leave out, both from the
+	// next start on.
+	Env   map[string]string
+	Unset []string
 	// Health and Startup change the checks; what they leave out stays.
 	Health, Startup *spec.Health
 }
 
 // Update changes limits, the restart policy and health checks, for now, if the
-// container runs, and for later.
+// container runs, and for later; the environment for later only.
 func (c *Container) Update(ctx context.Context, o UpdateOptions) error {
 	if err := c.refuseInfra("update"); err != nil {
 		return err
@@ -90,10 +96,25 @@ func (c *Container) updated(o UpdateOptions) (*spec.Container, bool, error) {
 	if o.Restart != nil {
 		changed.Restart = *o.Restart
 	}
+	updateEnv(&changed.Process, o)
 	if err := c.updateHealth(&changed, o); err != nil {
 		return nil, false, err
 	}
 	return &changed, string(patch) != "{}", changed.Validate()
+}
+
+// updateEnv replaces the map, which is the unchanged container's, too.
+func updateEnv(p *spec.Process, o UpdateOptions) {
+	env := maps.Clone(p.Env)
+	if env == nil {
+		env = map[string]string{}
+	}
+	for _, name := range o.Unset {
+		delete(env, name)
+	}
+	maps.Copy(env, o.Env)
+	p.Env = env
+	p.UnsetEnv = slices.Compact(slices.Sorted(slices.Values(slices.Concat(p.UnsetEnv, o.Unset))))
 }
 
 func (c *Container) updateHealth(changed *spec.Container, o UpdateOptions) error {

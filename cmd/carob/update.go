@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 
 	"github.com/spf13/cobra"
 
@@ -15,15 +16,17 @@ type updateOptions struct {
 	libpod.UpdateOptions
 	restart spec.Restart
 	health  healthFlags
+	env     []string
 }
 
 func newUpdate(a *app) *cobra.Command {
 	o := &updateOptions{}
 	cmd := &cobra.Command{
 		Use:   "update [options] CONTAINER",
-		Short: "Change the limits, the restart policy or the health checks of a container",
+		Short: "Change the limits, the restart policy, the health checks or the environment of a container",
 		Long: `Change the limits, the restart policy or the health checks of a container: at once, if it runs, and for its later runs.
-A container whose health checks change is judged anew.`,
+A container whose health checks change is judged anew. Its environment changes with its next start; what its restart policy
+runs again until then has the environment of before.`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) (err error) {
 			if cmd.Flags().Changed("restart") {
@@ -35,12 +38,18 @@ A container whose health checks change is judged anew.`,
 			if o.Health, o.Startup, err = o.health.asked(cmd.Flags()); err != nil {
 				return err
 			}
+			o.Env = map[string]string{}
+			if err := addEnv(o.Env, nil, o.env, os.Environ()); err != nil {
+				return err
+			}
 			return runUpdate(cmd.Context(), a, o, args[0])
 		},
 		ValidArgsFunction: a.completeContainers,
 	}
 	addResourceFlags(cmd.Flags(), &o.Limits)
 	o.health.add(cmd.Flags())
+	cmd.Flags().StringArrayVarP(&o.env, "env", "e", nil, "environment variable: NAME=VALUE, NAME or NAME* from the caller's")
+	cmd.Flags().StringArrayVar(&o.Unset, "unsetenv", nil, "environment variable to leave out")
 	cmd.Flags().Var(one(&o.restart, "policy", spec.ParseRestart), "restart", "what to do when the container ends: no, always, unless-stopped or on-failure[:TIMES]")
 	return cmd
 }
