@@ -64,7 +64,7 @@ func matchEvent(e *Event, key, v string) bool {
 	named := e.Name == v || v != "" && strings.HasPrefix(e.ID, v)
 	switch key {
 	case "event":
-		return e.Status == v
+		return e.Status == v || v == "die" && e.Status == "died" // docker's word
 	case "type":
 		return e.Type == v
 	case "container", "pod", "volume":

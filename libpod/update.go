@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 
 	"github.com/carob-containers/carob/libpod/bundle"
 	"github.com/carob-containers/carob/libpod/monitor"
@@ -21,16 +22,17 @@ type UpdateOptions struct {
 	// Limits are the limits to change; those not given stay.
 	Limits  spec.Resources
 	Restart *spec.Restart // nil: as it is
-	// Env are variables to set, Unset names of those to leave out, both from the
-	// next start on.
-	Env   map[string]string
-	Unset []string
+	// Env are variables to set, Unset names of those to leave out, Ulimits are
+	// those to change, all from the next start on.
+	Env     map[string]string
+	Unset   []string
+	Ulimits []string
 	// Health and Startup change the checks; what they leave out stays.
 	Health, Startup *spec.Health
 }
 
 // Update changes limits, the restart policy and health checks, for now, if the
-// container runs, and for later; the environment for later only.
+// container runs, and for later; the environment and ulimits for later only.
 func (c *Container) Update(ctx context.Context, o UpdateOptions) error {
 	if err := c.refuseInfra("update"); err != nil {
 		return err
@@ -48,7 +50,7 @@ func (c *Container) Update(ctx context.Context, o UpdateOptions) error {
 	if err != nil {
 		return err
 	}
-	if limits {
+	if limits || len(o.Ulimits) > 0 {
 		if err := c.rt.checkHost(changed, &createPlan{}); err != nil {
 			return fmt.Errorf("cannot update container %s: %w", c.Name, err)
 		}
@@ -97,10 +99,28 @@ func (c *Container) updated(o UpdateOptions) (*spec.Container, bool, error) {
 		changed.Restart = *o.Restart
 	}
 	updateEnv(&changed.Process, o)
+	changed.Resources.Ulimits = mergeUlimits(changed.Resources.Ulimits, o.Ulimits)
 	if err := c.updateHealth(&changed, o); err != nil {
 		return nil, false, err
 	}
 	return &changed, string(patch) != "{}", changed.Validate()
+}
+
+// mergeUlimits puts new limits in the place of old ones of their names; host
+// stands alone.
+func mergeUlimits(old, changes []string) []string {
+	name := func(word string) string {
+		n, _, _ := strings.Cut(word, "=")
+		return n
+	}
+	merged := slices.Clone(old)
+	for _, word := range changes {
+		merged = slices.DeleteFunc(merged, func(have string) bool {
+			return name(have) == name(word) || have == "host" || word == "host"
+		})
+		merged = append(merged, word)
+	}
+	return merged
 }
 
 // updateEnv replaces the map, which is the unchanged container's, too.

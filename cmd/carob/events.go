@@ -70,7 +70,7 @@ func runEvents(ctx context.Context, a *app, o *eventsOptions) error {
 
 // eventRow is an event with podman's keys.
 type eventRow struct {
-	ContainerExitCode int    `json:",omitempty"`
+	ContainerExitCode *int   `json:",omitempty"` // nil: nothing ended
 	ID                string `json:",omitempty"`
 	Image             string `json:",omitempty"`
 	Name              string `json:",omitempty"`
@@ -79,6 +79,7 @@ type eventRow struct {
 	HealthStatus      string `json:"health_status,omitempty"`
 	Status            string
 	Time              time.Time
+	TimeNano          int64 `json:"timeNano"`
 	Type              string
 	Attributes        map[string]string
 }
@@ -92,9 +93,11 @@ func (a *app) printEvent(o *eventsOptions, e *libpod.Event) error {
 		_, err := fmt.Fprintln(a.out, e.Time.Local().String(), e.Words(id))
 		return err
 	}
-	row := eventRow{ID: e.ID, Image: e.Image, Name: e.Name, Status: e.Status, Time: e.Time, Type: e.Type, PodID: e.Pod, Attributes: e.Attributes}
+	row := eventRow{ID: e.ID, Image: e.Image, Name: e.Name, Status: e.Status, Time: e.Time, TimeNano: e.Time.UnixNano(), Type: e.Type, PodID: e.Pod, Attributes: e.Attributes}
 	if code, ok := e.Attributes[eventlog.ExitCode]; ok { // a key of its own here
-		row.ContainerExitCode, _ = strconv.Atoi(code)
+		if n, err := strconv.Atoi(code); err == nil {
+			row.ContainerExitCode = &n
+		}
 		delete(row.Attributes, eventlog.ExitCode)
 	}
 	if health, ok := e.Attributes[eventlog.HealthStatus]; ok && e.Status == "health_status" {

@@ -46,8 +46,10 @@ func (s *selection) args(cmd *cobra.Command, args []string) error {
 	switch {
 	case len(args) == 0 && !other:
 		return usage(cmd, errors.New("you must provide at least one name or id"))
-	case len(args) > 0 && (s.all || s.latest):
-		return usage(cmd, errors.New("--all and --latest take no names"))
+	case len(args) > 0 && s.all:
+		return usage(cmd, errors.New("--all takes no names"))
+	case len(args) > 0 && s.latest:
+		return usage(cmd, errors.New("--latest takes no names"))
 	}
 	return nil
 }
