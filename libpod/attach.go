@@ -38,7 +38,7 @@ type AttachOptions struct {
 	// tell.
 	Started bool
 	// OnStart, if not nil, is called when the process begins to run.
-	OnStart func() error
+	OnStart func()
 	// Follow goes on through restarts, to the final end.
 	Follow bool
 }
@@ -189,7 +189,7 @@ func (s *session) event(kind monitor.Kind, p []byte) (*Attached, error) {
 	case monitor.MsgStarted:
 		s.nowRunning()
 		if s.o.OnStart != nil {
-			return nil, s.o.OnStart()
+			s.o.OnStart()
 		}
 	case monitor.MsgStatus: // the answer to MsgAttach
 		var r monitor.Record

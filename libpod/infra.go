@@ -71,7 +71,8 @@ func (c *Container) startInfra(ctx context.Context, opts StartOptions) (err erro
 	if opts.Notify == "" || opts.Notify == notifyIgnore || opts.Dependent {
 		return nil
 	}
-	return c.announceInfra(s.sandbox)
+	c.announceInfra(s.sandbox)
+	return nil
 }
 
 // recordWait bounds the wait for a sandbox whose command was killed before it

@@ -150,7 +150,7 @@ func (c *Container) letGo(conn *client.Conn, net *network, opts StartOptions) er
 		if opts.Dependent {
 			return nil
 		}
-		return c.Announce(conn.PID())
+		c.Announce(conn.PID())
 	}
 	return nil
 }

@@ -78,15 +78,15 @@ func (l *launcher) letNotify(context.Context) error {
 
 // Announce tells systemd, when it waits for that, that the container's
 // process runs under the monitor of process id pid.
-func (c *Container) Announce(pid int) error {
+func (c *Container) Announce(pid int) {
 	if pid == 0 || c.Process.SdNotify == notifyIgnore {
-		return nil
+		return
 	}
 	message := "MAINPID=" + strconv.Itoa(pid)
 	if c.Process.SdNotify == notifyMonitor {
 		message += "\nREADY=1"
 	}
-	return c.notify(message)
+	c.notify(message)
 }
 
 // Announce tells systemd, when it waits for that, that the pod runs. What
@@ -103,19 +103,21 @@ func (p *Pod) Announce(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	return c.announceInfra(st.PID)
+	c.announceInfra(st.PID)
+	return nil
 }
 
 // announceInfra: an infra container has no program that could speak for it.
-func (c *Container) announceInfra(pid int) error {
-	return c.notify("MAINPID=" + strconv.Itoa(pid) + "\nREADY=1")
+func (c *Container) announceInfra(pid int) {
+	c.notify("MAINPID=" + strconv.Itoa(pid) + "\nREADY=1")
 }
 
-func (c *Container) notify(message string) error {
-	if err := notifySystemd(message); err != nil {
-		return fmt.Errorf("cannot tell systemd that container %s runs: %w", c.Name, err)
+// notify fails with no more than a warning: the container runs, and a shell may
+// have inherited the address from a service that is gone.
+func (c *Container) notify(message string) {
+	if err := notifySystemd(message); err != nil && c.rt.opts.Warn != nil {
+		c.rt.opts.Warn(fmt.Sprintf("systemd was not told that container %s runs: %v", c.Name, err))
 	}
-	return nil
 }
 
 // notifySystemd sends a message to systemd's socket, if there is one.

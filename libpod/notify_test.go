@@ -4,6 +4,7 @@ import (
 	"net"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -20,9 +21,7 @@ func TestCorner42WhoTellsSystemd(t *testing.T) {
 	t.Setenv("NOTIFY_SOCKET", path)
 	for mode, want := range map[string]string{"": "MAINPID=7", "container": "MAINPID=7", "conmon": "MAINPID=7\nREADY=1", "ignore": ""} {
 		c := &Container{Container: &spec.Container{Process: spec.Process{SdNotify: mode}}}
-		if err := c.Announce(7); err != nil {
-			t.Errorf("%s: %v", mode, err)
-		}
+		c.Announce(7)
 		if err := socket.SetReadDeadline(time.Now().Add(50 * time.Millisecond)); err != nil {
 			t.Fatal(err)
 		}
@@ -37,6 +36,17 @@ func TestCorner42WhoTellsSystemd(t *testing.T) {
 		if inside := c.monitorNotify(true).Inside; inside != (mode == "container") {
 			t.Errorf("%q: one that something else needs may speak: %v", mode, inside)
 		}
+	}
+}
+
+// TestNobodyListens: a container is not held up by a socket that is gone.
+func TestNobodyListens(t *testing.T) {
+	t.Setenv("NOTIFY_SOCKET", filepath.Join(t.TempDir(), "gone"))
+	told := ""
+	c := &Container{Container: &spec.Container{Name: "web"}, rt: &Runtime{opts: Options{Warn: func(line string) { told = line }}}}
+	c.Announce(7)
+	if !strings.HasPrefix(told, "systemd was not told that container web runs: ") {
+		t.Errorf("told %q", told)
 	}
 }
 

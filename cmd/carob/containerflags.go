@@ -124,9 +124,13 @@ func addProcessFlags(f *pflag.FlagSet, o *containerOptions) {
 	f.StringSliceVar(&p.HostUsers, "hostuser", nil, "user of the host to add to /etc/passwd")
 	f.StringVar(&p.Personality, "personality", "", "execution domain: LINUX or LINUX32")
 	f.UintVar(&p.PreserveFDs, "preserve-fds", 0, "number of file descriptors, from 3 on, to hand inside")
-	f.Var(commaEach(&o.preserveFD, "fds", func(s string) ([]uint, error) { n, err := parseUint(s); return []uint{n}, err }),
-		"preserve-fd", "file descriptors to hand inside")
+	addPreserveFD(f, &o.preserveFD)
 	f.Var(each(&p.Secrets, "secret", spec.ParseSecret), "secret", "secret: NAME[,type=mount|env][,target=T][,uid=N][,gid=N][,mode=N]")
+}
+
+func addPreserveFD(f *pflag.FlagSet, list *[]uint) {
+	f.Var(commaEach(list, "fds", func(s string) ([]uint, error) { n, err := parseUint(s); return []uint{n}, err }),
+		"preserve-fd", "file descriptors to hand inside")
 }
 
 func addEnvFlags(f *pflag.FlagSet, o *containerOptions) {

@@ -253,23 +253,28 @@ func makeAbsolute(paths []*string) error {
 	return nil
 }
 
-// setDescriptors: inside, descriptors keep their numbers, and there can be no
+func (o *containerOptions) setDescriptors(*callerFacts) (err error) {
+	o.c.Process.PreserveFDs, err = preservedCount(o.c.Process.PreserveFDs, o.preserveFD)
+	return err
+}
+
+// preservedCount is the number of descriptors from 3 on that --preserve-fds or
+// --preserve-fd asks for: inside, they keep their numbers, and there can be no
 // gap before them.
-func (o *containerOptions) setDescriptors(*callerFacts) error {
-	if len(o.preserveFD) == 0 {
-		return nil
+func preservedCount(count uint, listed []uint) (uint, error) {
+	if len(listed) == 0 {
+		return count, nil
 	}
-	if o.c.Process.PreserveFDs > 0 {
-		return errors.New("cannot specify both --preserve-fd and --preserve-fds")
+	if count > 0 {
+		return 0, errors.New("cannot specify both --preserve-fd and --preserve-fds")
 	}
-	slices.Sort(o.preserveFD)
-	for i, fd := range slices.Compact(o.preserveFD) {
-		if fd != uint(i)+3 {
-			return fmt.Errorf("cannot hand descriptor %d inside without all from 3 on", fd)
+	for i, fd := range slices.Compact(slices.Sorted(slices.Values(listed))) {
+		if fd != uint(i)+firstGiven {
+			return 0, fmt.Errorf("cannot hand descriptor %d inside without all from %d on", fd, firstGiven)
 		}
-		o.c.Process.PreserveFDs = uint(i) + 1
+		count++
 	}
-	return nil
+	return count, nil
 }
 
 // check refuses what contradicts itself or is wrong on this host, before

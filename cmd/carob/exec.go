@@ -19,6 +19,7 @@ type execOptions struct {
 	detach, interactive, tty bool
 	privileged               bool
 	preserveFDs              uint
+	preserveFD               []uint
 }
 
 func newExec(a *app) *cobra.Command {
@@ -48,6 +49,7 @@ func newExec(a *app) *cobra.Command {
 	f.BoolVarP(&o.tty, "tty", "t", false, "give the command a terminal")
 	f.StringVarP(&o.user, "user", "u", "", "user name or UID, and optionally group name or GID (USER[:GROUP])")
 	f.UintVar(&o.preserveFDs, "preserve-fds", 0, "hand on that many file descriptors beside 0, 1 and 2")
+	addPreserveFD(f, &o.preserveFD)
 	f.StringVarP(&o.workDir, "workdir", "w", "", "working directory inside the container")
 	return cmd
 }
@@ -59,8 +61,11 @@ func runExec(ctx context.Context, a *app, o *execOptions, args []string) error {
 	if err := addEnv(opts.Env, o.envFiles, o.env, os.Environ()); err != nil {
 		return err
 	}
-	var err error
-	if opts.ExtraFiles, err = a.preserved(o.preserveFDs); err != nil {
+	preserved, err := preservedCount(o.preserveFDs, o.preserveFD)
+	if err != nil {
+		return err
+	}
+	if opts.ExtraFiles, err = a.preserved(preserved); err != nil {
 		return err
 	}
 	rt, err := a.open(ctx)

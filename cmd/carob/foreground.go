@@ -165,7 +165,7 @@ func (a *app) startAttached(ctx context.Context, ctr *libpod.Container, fg *fore
 		return errors.Join(err, removeUnstarted(ctr))
 	}
 	defer conn.Close()
-	fg.OnStart = func() error { return ctr.Announce(conn.PID()) }
+	fg.OnStart = func() { ctr.Announce(conn.PID()) }
 	result, err := libpod.Attach(ctx, conn, &fg.AttachOptions)
 	err = errors.Join(err, fg.Close())
 	return a.afterAttach(ctx, ctr, conn, result, err)
