@@ -96,15 +96,15 @@ func (rt *Runtime) AutoUpdate(ctx context.Context, opts AutoUpdateOptions) ([]Au
 		}
 		return rt.opts.PullImage(ctx, t.Image, pull)
 	}
-	done, err := u.all(ctx, tasks)
-	return done, errors.Join(errs, err)
+	done, more := u.all(ctx, tasks)
+	return done, errors.Join(append(errs, more...)...)
 }
 
 // updateTasks are the running containers with a policy.
-func (rt *Runtime) updateTasks(ctx context.Context) ([]*updateTask, error) {
+func (rt *Runtime) updateTasks(ctx context.Context) ([]*updateTask, []error) {
 	all, err := rt.Containers(ctx)
 	if err != nil {
-		return nil, err
+		return nil, []error{err}
 	}
 	var tasks []*updateTask
 	var errs []error
@@ -120,7 +120,7 @@ func (rt *Runtime) updateTasks(ctx context.Context) ([]*updateTask, error) {
 			tasks = append(tasks, t)
 		}
 	}
-	return tasks, errors.Join(errs...)
+	return tasks, errs
 }
 
 // updateTaskOf is nil for a container that does not want to be updated.
@@ -148,7 +148,7 @@ func updateTaskOf(c *Container) (*updateTask, error) {
 }
 
 // all updates unit by unit, in the order of the containers.
-func (u *updater) all(ctx context.Context, tasks []*updateTask) ([]AutoUpdated, error) {
+func (u *updater) all(ctx context.Context, tasks []*updateTask) ([]AutoUpdated, []error) {
 	var units []string
 	byUnit := map[string][]*updateTask{}
 	for _, t := range tasks {
@@ -160,18 +160,16 @@ func (u *updater) all(ctx context.Context, tasks []*updateTask) ([]AutoUpdated, 
 	var done []AutoUpdated
 	var errs []error
 	for _, unit := range units {
-		if err := u.unit(ctx, unit, byUnit[unit]); err != nil {
-			errs = append(errs, err)
-		}
+		errs = append(errs, u.unit(ctx, unit, byUnit[unit])...)
 		for _, t := range byUnit[unit] {
 			done = append(done, t.AutoUpdated)
 		}
 	}
-	return done, errors.Join(errs...)
+	return done, errs
 }
 
 // unit updates what one unit runs.
-func (u *updater) unit(ctx context.Context, unit string, tasks []*updateTask) error {
+func (u *updater) unit(ctx context.Context, unit string, tasks []*updateTask) []error {
 	var changed []*updateTask
 	var errs []error
 	for _, t := range tasks {
@@ -188,25 +186,25 @@ func (u *updater) unit(ctx context.Context, unit string, tasks []*updateTask) er
 		}
 	}
 	if u.opts.DryRun || len(changed) == 0 {
-		return errors.Join(errs...)
+		return errs
 	}
 	err := u.restart(ctx, unit)
 	word := UpdatedTrue
 	if err != nil {
-		errs = append(errs, err)
 		word = UpdatedFailed
 		if u.opts.Rollback {
-			if err := u.rollBack(ctx, unit, changed); err != nil {
-				errs = append(errs, err)
+			if again := u.rollBack(ctx, unit, changed); again != nil {
+				err = fmt.Errorf("%w; %v", err, again)
 			} else {
 				word = UpdatedRolledBack
 			}
 		}
+		errs = append(errs, err)
 	}
 	for _, t := range changed {
 		t.Updated = word
 	}
-	return errors.Join(errs...)
+	return errs
 }
 
 // look tells whether there is a newer image. One in a registry is pulled,

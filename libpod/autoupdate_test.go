@@ -103,7 +103,8 @@ func TestUpdates(t *testing.T) {
 			remote: map[string]string{"same-image": "1", "newer-image": "2"}, local: map[string]string{"retagged-image": "2", "untouched-image": "1"},
 			bad: map[string]bool{tc.bad: true},
 		}
-		done, err := w.updater(tc.opts).all(context.Background(), tasks())
+		done, errs := w.updater(tc.opts).all(context.Background(), tasks())
+		err := errors.Join(errs...)
 		var got []string
 		for _, d := range done {
 			got = append(got, fmt.Sprint(d.Name, " ", d.Updated))

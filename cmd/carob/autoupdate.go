@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"os"
 
 	"github.com/spf13/cobra"
@@ -63,7 +62,15 @@ func runAutoUpdate(ctx context.Context, a *app, o *autoUpdateOptions) error {
 	for _, d := range done {
 		rows = append(rows, updateRow{d.Unit, d.ID[:12] + " (" + d.Name + ")", d.Name, d.ID, d.Image, d.Policy, d.Updated})
 	}
-	return errors.Join(err, report.Write(a.out, rows, report.Options{
+	var failed []error
+	if err != nil {
+		failed = flatten(err)
+	}
+	err = report.Write(a.out, rows, report.Options{
 		Format: o.format, Default: "{{.Unit}}\t{{.Container}}\t{{.Image}}\t{{.Policy}}\t{{.Updated}}",
-	}))
+	})
+	if err != nil {
+		failed = append(failed, err)
+	}
+	return a.lastOf(failed)
 }
