@@ -66,7 +66,7 @@ n=$(sqlite3 db 'select count(*) from t')
 echo resumed $n
 while n=$((n+1)); do
 	echo "insert into t values($n, hex(randomblob(500))); select 'row $n';"
-	test $((n % 5)) != 0 || sleep 0.2
+	test $((n % 5)) != 0 || sleep 1
 done | sqlite3 -cmd 'pragma synchronous=full' -cmd 'pragma wal_autocheckpoint=20' db
 END
 cat >db.container <<END
