@@ -183,7 +183,7 @@ func (p *play) makePod(ctx context.Context, from *kube.Pod) error {
 	from.Spec.Kube.Play = p.log.id
 	pod, err := p.rt.CreatePod(ctx, &from.Spec, PodOptions{Infra: &from.Infra})
 	if err != nil {
-		return err
+		return fmt.Errorf("cannot use %s %s: %w", from.Spec.Kube.Kind, from.Spec.Kube.Name, err)
 	}
 	if err := p.fillPodVolumes(ctx, pod, from, names); err != nil {
 		return err
@@ -195,7 +195,7 @@ func (p *play) makePod(ctx context.Context, from *kube.Pod) error {
 		c.Spec.Pod = pod.ID
 		made, err := p.rt.CreateContainer(ctx, &c.Spec, CreateOptions{Pull: PullOptions{Policy: "missing"}})
 		if err != nil {
-			return err
+			return fmt.Errorf("cannot use %s: %w", c.Path, err)
 		}
 		if c.Spec.InitType != "" {
 			out.Init = append(out.Init, made)

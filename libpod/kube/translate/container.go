@@ -123,20 +123,24 @@ func (m *member) setProcess() error {
 }
 
 func (m *member) setLimits() error {
-	m.setResources(&m.out.Resources, &m.c.Resources, m.field("resources"))
-	return nil
+	return m.setResources(&m.out.Resources, &m.c.Resources, m.field("resources"))
 }
 
 // setResources takes what a control group knows of limits and requests.
-func (p *pod) setResources(r *spec.Resources, asked *core.ResourceRequirements, at string) {
+func (p *pod) setResources(r *spec.Resources, asked *core.ResourceRequirements, at string) error {
 	for _, list := range []struct {
 		name      string
 		resources core.ResourceList
 	}{{"limits", asked.Limits}, {"requests", asked.Requests}} {
 		for _, name := range sortedNames(list.resources) {
 			q := list.resources[name]
+			limit, limited := asked.Limits[name]
 			switch {
-			case q.Sign() <= 0:
+			case q.Sign() < 0:
+				return p.errorf(at+"."+list.name+"["+string(name)+"]", "%s is negative", &q)
+			case limited && q.Cmp(limit) > 0:
+				return p.errorf(at+".requests["+string(name)+"]", "%s is more than the limit %s", &q, &limit)
+			case q.IsZero():
 			case name == core.ResourceCPU && list.name == "limits":
 				r.CPUs = float64(q.MilliValue()) / 1000
 			case name == core.ResourceMemory && list.name == "limits":
@@ -150,6 +154,7 @@ func (p *pod) setResources(r *spec.Resources, asked *core.ResourceRequirements, 
 			}
 		}
 	}
+	return nil
 }
 
 func sortedNames(list core.ResourceList) []core.ResourceName {

@@ -77,7 +77,7 @@ func appendObjects(all []*object, body []byte, where string, depth int) ([]*obje
 		return nil, fmt.Errorf("cannot read %s: it has no kind, so it is no Kubernetes object", where)
 	case len(all) >= maxObjects || depth > maxDepth:
 		return nil, fmt.Errorf("cannot read the file: it holds more than %d objects, or lists within lists", maxObjects)
-	case !strings.HasSuffix(o.Kind, "List"):
+	case o.Kind != "List" && (o.Items == nil || !strings.HasSuffix(o.Kind, "List")): // custom kinds may be called ...List
 		return append(all, o), nil
 	}
 	var err error

@@ -134,6 +134,9 @@ func (m *member) setEnv() error {
 			if v.Value != "" {
 				return m.errorf(at, "value and valueFrom contradict each other")
 			}
+			if err := oneSource(*v.ValueFrom); err != nil {
+				return m.errorf(at+".valueFrom", "%w", err)
+			}
 			if err := m.addEnvValue(v, at+".valueFrom"); err != nil {
 				return err
 			}
@@ -157,6 +160,9 @@ func (m *member) setEnv() error {
 }
 
 func (m *member) addEnvFrom(from *core.EnvFromSource, at string) error {
+	if err := oneSource(*from); err != nil {
+		return m.errorf(at, "%w", err)
+	}
 	switch {
 	case from.ConfigMapRef != nil:
 		ref := from.ConfigMapRef

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"maps"
+	"net"
 	"slices"
 	"strings"
 
@@ -206,15 +207,24 @@ func (p *pod) setNetwork() error {
 		return p.errorf(p.at("hostAliases"), "there is no /etc/hosts to write them to with --no-hosts")
 	}
 	for i, a := range p.spec.HostAliases {
-		if a.IP == "" || len(a.Hostnames) == 0 {
-			return p.errorf(p.at("hostAliases[%d]", i), "an alias has an ip and hostnames")
+		if len(a.Hostnames) == 0 {
+			return p.errorf(p.at("hostAliases[%d].hostnames", i), "an alias has at least one")
+		}
+		if net.ParseIP(a.IP) == nil {
+			return p.errorf(p.at("hostAliases[%d].ip", i), "%q is no IP address", a.IP)
 		}
 		for _, name := range a.Hostnames {
+			if !isHostName(name) {
+				return p.errorf(p.at("hostAliases[%d].hostnames", i), "%q is no host name", name)
+			}
 			n.AddHosts = append(n.AddHosts, name+":"+a.IP)
 		}
 	}
 	return p.setPorts()
 }
+
+// isHostName tells whether name can stand in a line of /etc/hosts.
+func isHostName(name string) bool { return name != "" && !strings.ContainsAny(name, " \t\r\n#:/") }
 
 func (p *pod) setDNS() error {
 	n, c := &p.out.Infra.Network, p.spec.DNSConfig
@@ -233,9 +243,17 @@ func (p *pod) setDNS() error {
 	default:
 		return p.errorf(p.at("dnsPolicy"), "%q is none of Default, ClusterFirst, ClusterFirstWithHostNet, None", p.spec.DNSPolicy)
 	}
+	for i, server := range c.Nameservers {
+		if net.ParseIP(server) == nil {
+			return p.errorf(p.at("dnsConfig.nameservers[%d]", i), "%q is no IP address", server)
+		}
+	}
 	n.DNS = c.Nameservers
 	n.DNSSearch = append(n.DNSSearch, c.Searches...)
-	for _, o := range c.Options {
+	for i, o := range c.Options {
+		if o.Name == "" {
+			return p.errorf(p.at("dnsConfig.options[%d].name", i), "it is missing")
+		}
 		word := o.Name
 		if o.Value != nil {
 			word += ":" + *o.Value
@@ -258,12 +276,16 @@ func (p *pod) setPorts() error {
 		containers []core.Container
 	}{{"initContainers", p.spec.InitContainers}, {"containers", p.spec.Containers}} {
 		for i, c := range list.containers {
-			publishAll := o.PublishAll || p.says(c.Name, "publish-all")
+			publishAll, names := o.PublishAll || p.says(c.Name, "publish-all"), map[string]bool{}
 			for k, port := range c.Ports {
 				out, err := readPort(port)
 				if err != nil {
 					return p.errorf(p.at("%s[%d].ports[%d]", list.path, i, k), "%w", err)
 				}
+				if names[port.Name] {
+					return p.errorf(p.at("%s[%d].ports[%d].name", list.path, i, k), "there are two ports %s", port.Name)
+				}
+				names[port.Name] = port.Name != ""
 				if given(out) || p.spec.HostNetwork {
 					continue // on the host's network a port needs no publishing
 				}
@@ -286,6 +308,8 @@ func readPort(p core.ContainerPort) (spec.Port, error) {
 		return spec.Port{}, fmt.Errorf("containerPort %d is out of range", p.ContainerPort)
 	case p.HostPort < 0 || p.HostPort > 65535:
 		return spec.Port{}, fmt.Errorf("hostPort %d is out of range", p.HostPort)
+	case p.HostIP != "" && net.ParseIP(p.HostIP) == nil:
+		return spec.Port{}, fmt.Errorf("hostIP %q is no IP address", p.HostIP)
 	case protocol != "tcp" && protocol != "udp" && protocol != "sctp":
 		return spec.Port{}, fmt.Errorf("protocol %q is none of TCP, UDP, SCTP", p.Protocol)
 	}
@@ -300,7 +324,13 @@ func (p *pod) setPod() error {
 		hostname = strings.TrimRight(hostname[:63], "-.") // as Kubernetes cuts it
 	}
 	p.out.Spec.Hostname = hostname
+	if !isHostName(hostname) {
+		return p.errorf(p.at("hostname"), "%q is no host name", hostname)
+	}
 	if s.Subdomain != "" {
+		if !isHostName(s.Subdomain) {
+			return p.errorf(p.at("subdomain"), "%q is no host name", s.Subdomain)
+		}
 		full := fmt.Sprintf("%s.%s.%s.svc.cluster.local", hostname, s.Subdomain, cmp.Or(p.namespace, "default"))
 		if isTrue(s.SetHostnameAsFQDN) {
 			p.out.Spec.Hostname = full
@@ -316,7 +346,9 @@ func (p *pod) setPod() error {
 		return p.errorf(p.at("hostname"), "%q has more than the 64 characters that Linux takes", p.out.Spec.Hostname)
 	}
 	if s.Resources != nil {
-		p.setResources(&p.out.Spec.Resources, s.Resources, p.at("resources"))
+		if err := p.setResources(&p.out.Spec.Resources, s.Resources, p.at("resources")); err != nil {
+			return err
+		}
 	}
 	for _, ref := range s.ImagePullSecrets {
 		p.out.PullSecrets = append(p.out.PullSecrets, ref.Name)

@@ -8,6 +8,7 @@ import (
 
 	core "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/util/intstr"
+	"k8s.io/apimachinery/pkg/util/validation"
 
 	"github.com/carob-containers/carob/libpod/spec"
 )
@@ -34,6 +35,12 @@ func (m *member) setProbes() error {
 		p, err := m.probe(one.from)
 		if err != nil {
 			return m.errorf(m.field(one.name), "%w", err)
+		}
+		switch ready := one.from == m.c.ReadinessProbe; {
+		case ready && p.TerminationGrace != nil:
+			return m.errorf(m.field(one.name), "terminationGracePeriodSeconds is not for a probe that ends nothing")
+		case !ready && p.Successes > 1:
+			return m.errorf(m.field(one.name), "successThreshold %d is only for a readinessProbe: this one takes 1", p.Successes)
 		}
 		*one.to = p
 	}
@@ -76,7 +83,7 @@ func (m *member) probe(p *core.Probe) (*spec.Probe, error) {
 		Failures: int(p.FailureThreshold), Successes: int(p.SuccessThreshold),
 	}
 	if n := p.TerminationGracePeriodSeconds; n != nil {
-		if *n < 0 || *n > math.MaxInt32 {
+		if *n < 1 || *n > math.MaxInt32 {
 			return nil, fmt.Errorf("terminationGracePeriodSeconds %d is out of range", *n)
 		}
 		grace := uint(*n)
@@ -119,7 +126,10 @@ func (m *member) action(exec *core.ExecAction, get *core.HTTPGetAction, tcp *cor
 		if s := a.HTTP.Scheme; s != "" && s != "http" && s != "https" {
 			return nil, fmt.Errorf("httpGet.scheme %q is neither HTTP nor HTTPS", get.Scheme)
 		}
-		for _, h := range get.HTTPHeaders {
+		for i, h := range get.HTTPHeaders {
+			if len(validation.IsHTTPHeaderName(h.Name)) > 0 {
+				return nil, fmt.Errorf("httpGet.httpHeaders[%d].name: %q is no name of a header", i, h.Name)
+			}
 			a.HTTP.Headers = append(a.HTTP.Headers, spec.HTTPHeader{Name: h.Name, Value: h.Value})
 		}
 	}
@@ -184,6 +194,9 @@ func (m *member) setHooks() error {
 				return m.errorf(m.field("lifecycle."+one.name+".sleep.seconds"), "%d is out of range", s.Seconds)
 			}
 			a.Sleep = time.Duration(s.Seconds) * time.Second
+		}
+		if *one.from == (core.LifecycleHandler{}) {
+			return m.errorf(m.field("lifecycle."+one.name), "it is none of exec, httpGet, sleep")
 		}
 		if !nothingToDo(a) {
 			*one.to = a

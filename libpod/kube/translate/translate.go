@@ -71,11 +71,16 @@ func Plan(src *kube.Source) (*kube.Plan, []string, error) {
 			}
 		}
 	}
-	known := kinds()
+	known, makes := kinds(), false
 	for _, o := range objects {
 		if _, ok := known[o.Kind]; !ok {
 			t.warn("%s is left out: carob does not know the kind %s", o, o.Kind)
+			continue
 		}
+		makes = makes || (o.Kind != "ConfigMap" && o.Kind != "Namespace")
+	}
+	if !makes {
+		return nil, t.warnings, fmt.Errorf("cannot play the file: nothing is made of what it holds, %s", objects[0])
 	}
 	return t.plan, t.warnings, nil
 }
@@ -104,7 +109,7 @@ func (t *translator) names(objects []*object) error {
 			if _, err := decode(o, s); err != nil {
 				return err
 			}
-			count, err := t.replicas(o, s.Spec.Replicas)
+			count, err := t.count(o, "spec.replicas", s.Spec.Replicas)
 			if err != nil {
 				return err
 			}
@@ -245,6 +250,9 @@ func (t *translator) addService(o *object) error {
 	if err := t.typed(o, "v1", s); err != nil {
 		return err
 	}
+	if slices.ContainsFunc(t.plan.Services, func(have kube.Object) bool { return have.Name == s.Name }) {
+		return fmt.Errorf("cannot use %s: there are two of that name", o)
+	}
 	t.plan.Services = append(t.plan.Services, kube.Object{Kind: "Service", Name: s.Name, Namespace: s.Namespace, Body: json.RawMessage(o.body)})
 	return nil
 }
@@ -268,15 +276,15 @@ func (t *translator) addPod(o *object) error {
 	return t.pod(o, podSource{name: name, meta: p.ObjectMeta, spec: p.Spec, path: "spec"})
 }
 
-// replicas is how many pods are asked for.
-func (t *translator) replicas(o *object, n *int32) (int, error) {
+// count is how many pods the field asks for.
+func (t *translator) count(o *object, field string, n *int32) (int, error) {
 	switch {
 	case n == nil:
 		return 1, nil
 	case *n < 0 || *n > maxReplicas:
-		return 0, fmt.Errorf("cannot use %s: spec.replicas is %d, and one host takes 0 to %d", o, *n, maxReplicas)
+		return 0, fmt.Errorf("cannot use %s: %s is %d, and one host takes 0 to %d", o, field, *n, maxReplicas)
 	case *n == 0:
-		t.warn("%s: spec.replicas is 0: no pod is made", o)
+		t.warn("%s: %s is 0: no pod is made", o, field)
 	}
 	return int(*n), nil
 }
@@ -290,7 +298,7 @@ func (t *translator) set(o *object, n *int32, selector *meta.LabelSelector, temp
 	if err := fits(o, selector, template.Labels); err != nil {
 		return err
 	}
-	count, err := t.replicas(o, n)
+	count, err := t.count(o, "spec.replicas", n)
 	if err != nil {
 		return err
 	}
@@ -362,8 +370,14 @@ func (t *translator) addStatefulSet(o *object) error {
 	if err := fits(o, s.Spec.Selector, s.Spec.Template.Labels); err != nil {
 		return err
 	}
-	count, err := t.replicas(o, s.Spec.Replicas)
+	count, err := t.count(o, "spec.replicas", s.Spec.Replicas)
 	if err != nil {
+		return err
+	}
+	if s.Spec.Ordinals != nil && s.Spec.Ordinals.Start < 0 {
+		return fmt.Errorf("cannot use %s: spec.ordinals.start is %d, and cannot be less than 0", o, s.Spec.Ordinals.Start)
+	}
+	if err := checkTemplates(o, s.Spec.VolumeClaimTemplates); err != nil {
 		return err
 	}
 	for i := range count {
@@ -385,6 +399,21 @@ func (t *translator) addStatefulSet(o *object) error {
 		if err := t.pod(o, podSource{name: name, meta: meta, spec: pod, path: "spec.template.spec", replica: i}); err != nil {
 			return err
 		}
+	}
+	return nil
+}
+
+// checkTemplates refuses claims of a StatefulSet that have no name of their own.
+func checkTemplates(o *object, claims []core.PersistentVolumeClaim) error {
+	seen := map[string]bool{}
+	for i, claim := range claims {
+		switch {
+		case !spec.ValidName(claim.Name):
+			return fmt.Errorf("cannot use %s: spec.volumeClaimTemplates[%d].metadata.name: %q is no name", o, i, claim.Name)
+		case seen[claim.Name]:
+			return fmt.Errorf("cannot use %s: spec.volumeClaimTemplates[%d].metadata.name: there are two claims %s", o, i, claim.Name)
+		}
+		seen[claim.Name] = true
 	}
 	return nil
 }
@@ -412,9 +441,15 @@ func (t *translator) addJob(o *object) error {
 	if s.BackoffLimit != nil {
 		retries = *s.BackoffLimit
 	}
-	indexed := s.CompletionMode != nil && *s.CompletionMode == batch.IndexedCompletion
+	if retries < 0 {
+		return fmt.Errorf("cannot use %s: spec.backoffLimit is %d, and cannot be less than 0", o, retries)
+	}
+	indexed, err := isIndexed(o, s)
+	if err != nil {
+		return err
+	}
 	for i := range count {
-		p := podSource{name: j.Name + "-" + suffix(j.Name, i), meta: *s.Template.ObjectMeta.DeepCopy(), spec: *s.Template.Spec.DeepCopy(), path: "spec.template.spec", replica: i, job: &spec.KubeJob{Parallelism: parallel}, retries: uint(max(retries, 0))}
+		p := podSource{name: j.Name + "-" + suffix(j.Name, i), meta: *s.Template.ObjectMeta.DeepCopy(), spec: *s.Template.Spec.DeepCopy(), path: "spec.template.spec", replica: i, job: &spec.KubeJob{Parallelism: parallel}, retries: uint(retries)}
 		if indexed {
 			p.index(j.Name, i)
 		}
@@ -423,6 +458,19 @@ func (t *translator) addJob(o *object) error {
 		}
 	}
 	return nil
+}
+
+func isIndexed(o *object, s *batch.JobSpec) (bool, error) {
+	if s.CompletionMode == nil || *s.CompletionMode == batch.NonIndexedCompletion {
+		return false, nil
+	}
+	if *s.CompletionMode != batch.IndexedCompletion {
+		return false, fmt.Errorf("cannot use %s: spec.completionMode %q is neither NonIndexed nor Indexed", o, *s.CompletionMode)
+	}
+	if s.Completions == nil {
+		return false, fmt.Errorf("cannot use %s: spec.completions is missing, which completionMode Indexed wants", o)
+	}
+	return true, nil
 }
 
 // jobPods is how many pods a Job has, and how many of them run at once.
@@ -438,10 +486,10 @@ func (t *translator) jobPods(o *object, s *batch.JobSpec) (count, parallel int, 
 		parallel = 0
 	}
 	if s.Completions == nil && s.Parallelism != nil && parallel > 0 { // a work queue: that many workers
-		count, err = t.replicas(o, s.Parallelism)
+		count, err = t.count(o, "spec.parallelism", s.Parallelism)
 		return count, parallel, err
 	}
-	count, err = t.replicas(o, s.Completions)
+	count, err = t.count(o, "spec.completions", s.Completions)
 	return count, parallel, err
 }
 

@@ -6,6 +6,7 @@ import (
 	"maps"
 	"path"
 	"path/filepath"
+	"reflect"
 	"slices"
 	"strconv"
 	"strings"
@@ -33,11 +34,31 @@ func (p *pod) addVolumes() error {
 		if p.volumes[v.Name] != nil {
 			return p.errorf(at+".name", "there are two volumes %s", v.Name)
 		}
+		if err := oneSource(v.VolumeSource); err != nil {
+			return p.errorf(at, "%w", err)
+		}
 		made, err := p.volume(v, at)
 		if err != nil {
 			return err
 		}
 		p.volumes[v.Name] = made
+	}
+	return nil
+}
+
+// oneSource refuses what has more than one of the fields of which Kubernetes
+// takes one: those that are pointers.
+func oneSource(of any) error {
+	var set []string
+	v := reflect.ValueOf(of)
+	for i := range v.NumField() {
+		if f := v.Field(i); f.Kind() == reflect.Pointer && !f.IsNil() {
+			name, _ := yamlName(v.Type().Field(i))
+			set = append(set, name)
+		}
+	}
+	if len(set) > 1 {
+		return fmt.Errorf("%s contradict each other", strings.Join(set, " and "))
 	}
 	return nil
 }
@@ -151,9 +172,12 @@ func (p *pod) emptyDir(v *core.Volume, at string) (*volume, error) {
 		p.warnAt(at+".medium", "%q is not supported: it lies on disk", e.Medium)
 	}
 	if e.SizeLimit != nil {
-		if made.Memory {
-			made.Size = max(e.SizeLimit.Value(), 0)
-		} else {
+		switch {
+		case e.SizeLimit.Sign() < 0:
+			return nil, p.errorf(at+".sizeLimit", "%s is negative", e.SizeLimit)
+		case made.Memory:
+			made.Size = e.SizeLimit.Value()
+		default:
 			p.warnAt(at+".sizeLimit", "is not enforced: only medium Memory has a size")
 		}
 	}
@@ -168,14 +192,39 @@ func (p *pod) files(name string, defaultMode *int32, parts []core.VolumeProjecti
 	}
 	v := kube.PodVolume{Name: name, Mode: 0o755}
 	for i, part := range parts {
-		if err := p.project(&v, &part, mode); err != nil {
+		source := kube.PodVolume{}
+		if err := p.project(&source, &part, mode); err != nil {
 			if len(parts) > 1 {
 				return nil, p.errorf(at+".sources"+index(i), "%w", err)
 			}
 			return nil, p.errorf(at, "%w", err)
 		}
+		for _, name := range cover(&v, &source) {
+			p.warnAt(at+".sources"+index(i), "has %s, as a source before it has: the later one counts", name)
+		}
 	}
 	return p.podVolume(v, "ro"), nil
+}
+
+// cover adds the files of a source to a volume, and takes away those of the
+// same paths that it had before. It returns these paths.
+func cover(v, source *kube.PodVolume) (covered []string) {
+	under := func(name string) bool {
+		found := slices.ContainsFunc(source.Files, func(f kube.File) bool { return f.Path == name })
+		for _, s := range source.Secrets {
+			found = found || slices.ContainsFunc(s.Items, func(i spec.VolumeItem) bool { return i.Path == name })
+		}
+		if found {
+			covered = append(covered, name)
+		}
+		return found
+	}
+	v.Files = slices.DeleteFunc(v.Files, func(f kube.File) bool { return under(f.Path) })
+	for i := range v.Secrets {
+		v.Secrets[i].Items = slices.DeleteFunc(v.Secrets[i].Items, func(i spec.VolumeItem) bool { return under(i.Path) })
+	}
+	v.Files, v.Secrets = append(v.Files, source.Files...), append(v.Secrets, source.Secrets...)
+	return covered
 }
 
 func fileMode(mode *int32, otherwise uint32) (uint32, error) {
@@ -189,7 +238,12 @@ func fileMode(mode *int32, otherwise uint32) (uint32, error) {
 }
 
 func (p *pod) project(v *kube.PodVolume, part *core.VolumeProjection, mode uint32) error {
+	if err := oneSource(*part); err != nil {
+		return err
+	}
 	switch {
+	case *part == core.VolumeProjection{}:
+		return fmt.Errorf("it names no source")
 	case part.ConfigMap != nil:
 		return p.projectConfigMap(v, part.ConfigMap, mode)
 	case part.Secret != nil:
@@ -324,12 +378,18 @@ func keyValueLines(m map[string]string) string {
 
 // setMounts mounts the pod's volumes into the container.
 func (m *member) setMounts() error {
+	taken := map[string]bool{}
 	for i := range m.c.VolumeMounts {
 		vm, at := &m.c.VolumeMounts[i], m.field("volumeMounts")+index(i)
 		v := m.volumes[vm.Name]
 		if v == nil {
 			return m.errorf(at+".name", "the pod has no volume %q", vm.Name)
 		}
+		where := path.Clean(vm.MountPath)
+		if taken[where] {
+			return m.errorf(at+".mountPath", "there are two mounts on %s", where)
+		}
+		taken[where] = true
 		if err := m.mount(v, vm, at); err != nil {
 			return err
 		}
