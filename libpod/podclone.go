@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/carob-containers/carob/libpod/spec"
@@ -19,7 +20,7 @@ func (p *Pod) Clone(ctx context.Context, podPatch, infraPatch []byte) (*Pod, err
 	if err != nil {
 		return nil, err
 	}
-	fresh, infra, err := p.copied(all, podPatch, infraPatch)
+	fresh, infra, err := p.copied(ctx, all, podPatch, infraPatch)
 	if err != nil {
 		return nil, fmt.Errorf("cannot clone pod %s: %w", p.Name, err)
 	}
@@ -43,13 +44,16 @@ func (p *Pod) Clone(ctx context.Context, podPatch, infraPatch []byte) (*Pod, err
 }
 
 // copied are the pod and its infra container as they are to be made.
-func (p *Pod) copied(all []*Container, podPatch, infraPatch []byte) (*spec.Pod, *spec.Container, error) {
+func (p *Pod) copied(ctx context.Context, all []*Container, podPatch, infraPatch []byte) (*spec.Pod, *spec.Container, error) {
 	fresh := &spec.Pod{}
 	if err := patched(p.Pod, fresh, podPatch); err != nil {
 		return nil, nil, err
 	}
 	if fresh.Name == "" || fresh.Name == p.Name {
-		fresh.Name = p.Name + "-clone"
+		var err error
+		if fresh.Name, err = p.rt.cloneName(ctx, p.Name); err != nil {
+			return nil, nil, err
+		}
 	}
 	fresh.Infra, fresh.IDFile = "", ""
 	i := slices.IndexFunc(all, func(c *Container) bool { return c.Infra })
@@ -65,6 +69,21 @@ func (p *Pod) copied(all []*Container, podPatch, infraPatch []byte) (*spec.Pod, 
 	}
 	infra.Isolation.Mapping, infra.Security.SELinux = nil, nil
 	return fresh, infra, nil
+}
+
+// cloneName is the first free name for a copy, as podman counts: NAME-clone,
+// NAME-clone1 and so on, for a copy of a copy, too.
+func (rt *Runtime) cloneName(ctx context.Context, name string) (string, error) {
+	if original, isClone := strings.CutSuffix(strings.TrimRight(name, "0123456789"), "-clone"); isClone {
+		name = original
+	}
+	fresh := name + "-clone"
+	for i := 1; ; i++ {
+		if taken, err := rt.db.NameTaken(ctx, fresh); err != nil || !taken {
+			return fresh, err
+		}
+		fresh = fmt.Sprintf("%s-clone%d", name, i)
+	}
 }
 
 // patched makes to a deep copy of from, changed by patch. The patch's own
@@ -98,7 +117,11 @@ func (p *Pod) cloneMember(ctx context.Context, from *Container, to *Pod, ids map
 	if err := patched(from.Container, c, []byte("{}")); err != nil {
 		return nil, err
 	}
-	c.ID, c.Created, c.Name, c.Pod = "", time.Time{}, from.Name+"-clone", to.ID
+	name, err := p.rt.cloneName(ctx, from.Name)
+	if err != nil {
+		return nil, err
+	}
+	c.ID, c.Created, c.Name, c.Pod = "", time.Time{}, name, to.ID
 	c.CIDFile, c.PIDFile, c.MonitorPIDFile = "", "", ""
 	c.Isolation.Mapping, c.Security.SELinux = nil, nil
 	if c.ImageID != "" {

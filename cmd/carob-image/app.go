@@ -69,7 +69,7 @@ func newRoot(a *app) *cobra.Command {
 		SilenceUsage:      true,
 		TraverseChildren:  true,
 		CompletionOptions: cobra.CompletionOptions{HiddenDefaultCmd: true},
-		PersistentPreRunE: func(*cobra.Command, []string) error { return a.setLogLevel() },
+		PersistentPreRunE: func(*cobra.Command, []string) error { return a.useGlobalFlags() },
 	}
 	root.SetOut(a.out)
 	root.SetErr(a.err)
@@ -104,8 +104,14 @@ func addGlobalFlags(root *cobra.Command, a *app) {
 	f.String("network-cmd-path", "", "path of slirp4netns")
 }
 
-// setLogLevel is for the libraries; carob itself does not log.
-func (a *app) setLogLevel() error {
+// useGlobalFlags sets the log level, which is for the libraries: carob itself
+// does not log.
+func (a *app) useGlobalFlags() error {
+	for _, o := range a.images.DriverOptions {
+		if err := image.CheckDriverOption(o); err != nil {
+			return fmt.Errorf("cannot use --storage-opt: %w", err)
+		}
+	}
 	level, err := logrus.ParseLevel(a.logLevel)
 	if err != nil {
 		return fmt.Errorf("cannot use log level %q: it is none of debug, info, warn, error, fatal, panic", a.logLevel)

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -121,23 +122,19 @@ func runPull(ctx context.Context, a *app, o *pullOptions, names []string) error 
 		}
 		failed = append(failed, err)
 	}
-	return joined(failed)
+	return a.lastOf(failed)
 }
 
-// joined keeps one error as it is and prints several a line each.
-func joined(errs []error) error {
-	var last error
-	n := 0
-	for _, err := range errs {
-		if err != nil {
-			last = err
-			n++
-		}
+// lastOf prints all errors but the last and returns that.
+func (a *app) lastOf(failed []error) error {
+	failed = slices.DeleteFunc(failed, func(err error) bool { return err == nil })
+	if len(failed) == 0 {
+		return nil
 	}
-	if n <= 1 {
-		return last
+	for _, err := range failed[:len(failed)-1] {
+		a.exitCode(err)
 	}
-	return errors.Join(errs...)
+	return failed[len(failed)-1]
 }
 
 func (a *app) printIDs(ids []string, file string) error {

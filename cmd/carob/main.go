@@ -21,6 +21,9 @@ func main() {
 	if reexec.Init() {
 		return // containers/storage has started us for a task of its own
 	}
+	if os.Getenv("PATH") == "" { // a service or a login may have none: then programs are where execvp(3) looks, and where root's are
+		os.Setenv("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin")
+	}
 	if program, argv := imageProgram(os.Args); program != "" {
 		execImageProgram(program, argv)
 	}

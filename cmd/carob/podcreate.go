@@ -204,10 +204,19 @@ func (o *podCreateOptions) check() error {
 			return fmt.Errorf("cannot use --%s: the pod does not share its %s namespace", f.flag, f.namespace)
 		}
 	}
+	switch mode := o.infra.c.Network.Mode; mode {
+	case "none", "host":
+		if len(o.infra.c.Network.Ports) > 0 {
+			return fmt.Errorf("cannot use --publish: with --network %s there is nothing to publish from", mode)
+		}
+	}
 	for _, flag := range []string{"infra-name", "infra-conmon-pidfile"} {
 		if o.infra.flags.Changed(flag) && !o.withInfra {
 			return fmt.Errorf("cannot use --%s: the pod has no infra container", flag)
 		}
+	}
+	if o.replace && o.pod.Name == "" {
+		return errors.New("cannot replace pod without --name being set")
 	}
 	if len(o.infra.c.Network.AddHosts) > 0 && o.infra.c.Mounts.NoHosts {
 		return errors.New("--no-hosts and --add-host cannot be set together")

@@ -184,8 +184,8 @@ func (o *podPsOptions) table() string {
 
 func podHeaders() map[string]string {
 	return map[string]string{
-		"ID": "POD ID", "Id": "POD ID", "InfraID": "INFRA ID", "NumberOfContainers": "# OF CONTAINERS", "SharedNamespaces": "SHARED NAMESPACES",
-		"ContainerIds": "CONTAINER IDS", "ContainerNames": "NAMES", "ContainerStatuses": "STATUS",
+		"ID": "POD ID", "Id": "POD ID", "InfraID": "INFRA ID", "NumberOfContainers": "# OF CONTAINERS", "SharedNamespaces": "NAMESPACES",
+		"ContainerIds": "IDS", "ContainerNames": "NAMES", "ContainerStatuses": "STATUS",
 	}
 }
 

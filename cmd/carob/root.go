@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/carob-containers/carob/pkg/cgroup"
+	"github.com/carob-containers/carob/pkg/image"
 )
 
 // version is set by the linker.
@@ -140,7 +141,7 @@ func addGlobalFlags(root *cobra.Command, g *globalOptions) {
 	f.StringVar(&g.root, "root", "", "directory of images and containers")
 	f.StringVar(&g.runroot, "runroot", "", "directory of what does not outlive a reboot")
 	f.StringVar(&g.storageDriver, "storage-driver", "", "storage driver (overlay, vfs)")
-	f.StringArrayVar(&g.storageOpts, "storage-opt", nil, "option of the storage driver")
+	f.Var(each(&g.storageOpts, "stringArray", driverOption), "storage-opt", "option of the storage driver")
 	f.Var(&flagValue{set: checkLogLevel, kind: "string", text: "warn"}, "log-level", "debug, info, warn, error, fatal or panic")
 	f.Var(one(&g.cgroupManager, "string", parseCgroupManager), "cgroup-manager", "systemd, cgroupfs or disabled")
 	f.StringArrayVar(&g.modules, "module", nil, "more of containers.conf: a file, or a name below containers.conf.modules")
@@ -152,6 +153,8 @@ func addGlobalFlags(root *cobra.Command, g *globalOptions) {
 	f.StringVar(&g.volumePath, "volumepath", "", "directory of volumes, as long as there are none elsewhere")
 	f.StringVar(&g.networkCmdPath, "network-cmd-path", "", "path of slirp4netns")
 }
+
+func driverOption(option string) (string, error) { return option, image.CheckDriverOption(option) }
 
 func parseCgroupManager(name string) (string, error) {
 	switch name {

@@ -33,6 +33,34 @@ type Paths struct {
 	Config    string // the storage.conf that was read, "" when there is none
 }
 
+// driverOptions are the names of all options that a driver of ours knows.
+func driverOptions() []string {
+	return []string{
+		"additionalimagestore", "additionallayerstore", "force_mask", "ignore_chown_errors", "imagestore", "inodes", "mount_program",
+		"mountopt", "override_kernel_check", "size", "skip_mount_home", "use_composefs",
+	}
+}
+
+// CheckDriverOption refuses one of Options.DriverOptions that no driver knows.
+// The driver does so, too, but only when a store is opened.
+func CheckDriverOption(option string) error {
+	if option == "" {
+		return nil // takes away those of storage.conf
+	}
+	key, _, ok := strings.Cut(option, "=")
+	if !ok {
+		return fmt.Errorf("%q is not KEY=VALUE", option)
+	}
+	name := strings.ToLower(strings.TrimSpace(key))
+	for _, driver := range []string{"overlay.", "overlay2.", "vfs.", "."} {
+		name = strings.TrimPrefix(name, driver)
+	}
+	if !slices.Contains(driverOptions(), name) {
+		return fmt.Errorf("unknown option %s", key)
+	}
+	return nil
+}
+
 // ConfigError is a storage.conf that cannot be used.
 type ConfigError struct {
 	File string
