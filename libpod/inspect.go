@@ -104,12 +104,27 @@ func (i *inspector) planned() *rspec.Spec {
 	if err != nil {
 		return least
 	}
-	in := bundle.Input{Spec: i.c.Container, Image: i.image, Rootfs: "/", Host: host, Hostname: i.hostname()}
+	in := bundle.Input{Spec: i.c.Container, Image: i.image, Rootfs: "/", Host: host, Hostname: i.hostname(), Namespaces: i.borrowed()}
 	cfg, err := bundle.Generate(in)
 	if err != nil {
 		return least
 	}
 	return cfg
+}
+
+// borrowed names something for each namespace that is somebody else's, a pod's
+// for instance, and is looked up at the start.
+func (i *inspector) borrowed() (ns bundle.Namespaces) {
+	iso := &i.c.Isolation
+	for _, one := range []struct {
+		mode string
+		path *string
+	}{{iso.PID, &ns.PID}, {iso.IPC, &ns.IPC}, {iso.UTS, &ns.UTS}, {iso.Cgroup, &ns.Cgroup}, {iso.User, &ns.User}, {i.c.Network.Mode, &ns.Net}} {
+		if whose, _, _ := strings.Cut(one.mode, ":"); whose == "container" || whose == "ns" || whose == "pod" {
+			*one.path = "/proc/PID/ns"
+		}
+	}
+	return ns
 }
 
 func (i *inspector) hostname() string {

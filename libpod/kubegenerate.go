@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 
 	"github.com/carob-containers/carob/libpod/kube"
@@ -86,6 +87,13 @@ func (rt *Runtime) describePod(ctx context.Context, p *Pod, ask *kube.Generate) 
 // the volumes that go with the container.
 func (rt *Runtime) describeContainer(ctx context.Context, c *Container, ask *kube.Generate) (kube.GenerateContainer, error) {
 	out := kube.GenerateContainer{Spec: *c.Container, Binds: map[string]string{}}
+	if img, err := c.image(); err == nil && img != nil { // its labels come with it again
+		out.Spec.Labels = maps.Clone(c.Labels)
+		maps.DeleteFunc(out.Spec.Labels, func(key, value string) bool {
+			theirs, has := img.config.Config.Labels[key]
+			return has && theirs == value
+		})
+	}
 	for _, m := range c.Mounts.List {
 		switch {
 		case m.Type == spec.MountBind:

@@ -1,7 +1,9 @@
 package generate
 
 import (
+	"cmp"
 	"fmt"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -42,6 +44,7 @@ func (m *memberWriter) build() {
 	m.setMounts()
 	m.setProbes()
 	m.setAnnotations()
+	m.warnOfLabels()
 	if r := resources(&c.Resources); r != nil {
 		m.out.Resources = *r
 	}
@@ -239,6 +242,10 @@ func (m *memberWriter) setProbes() {
 	}
 }
 
+// healthDefault are the seconds between docker's health checks, and those that
+// each may take, where nothing else was said.
+const healthDefault = 30
+
 func healthProbe(h *spec.Health) *core.Probe {
 	command := h.Test[1:]
 	if h.Test[0] == "CMD-SHELL" {
@@ -246,7 +253,9 @@ func healthProbe(h *spec.Health) *core.Probe {
 	}
 	return &core.Probe{
 		ProbeHandler:        core.ProbeHandler{Exec: &core.ExecAction{Command: command}},
-		InitialDelaySeconds: whole(h.StartPeriod), PeriodSeconds: whole(h.Interval), TimeoutSeconds: whole(h.Timeout), FailureThreshold: int32(h.Retries),
+		InitialDelaySeconds: whole(h.StartPeriod), FailureThreshold: int32(h.Retries),
+		// Kubernetes' own defaults are shorter.
+		PeriodSeconds: cmp.Or(whole(h.Interval), healthDefault), TimeoutSeconds: cmp.Or(whole(h.Timeout), healthDefault),
 	}
 }
 
@@ -300,6 +309,22 @@ func hook(a *spec.Action) *core.LifecycleHandler {
 		out.Sleep = &core.SleepAction{Seconds: int64(whole(a.Sleep))}
 	}
 	return out
+}
+
+// warnOfLabels names what single containers cannot have in Kubernetes.
+func (m *memberWriter) warnOfLabels() {
+	for _, one := range []struct {
+		what      string
+		own, pods map[string]string
+	}{{"label", m.c.Labels, m.labels}, {"annotation", m.c.Annotations, m.annotations}} {
+		for _, key := range slices.Sorted(maps.Keys(one.own)) {
+			value, written := one.pods[key]
+			if strings.HasPrefix(key, "io.kubernetes.") || strings.HasPrefix(key, "io.containers.autoupdate") || written && value == one.own[key] {
+				continue
+			}
+			m.warn("container %s: its %s %s is not written: Kubernetes has them for whole pods", m.c.Name, one.what, key)
+		}
+	}
 }
 
 // setAnnotations writes, in podman's annotations, what Kubernetes has no

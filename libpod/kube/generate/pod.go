@@ -175,21 +175,28 @@ func (p *podWriter) setRestart() {
 	}
 }
 
+// defaultGrace is how long a container without a stop timeout has to stop.
+const defaultGrace = 10
+
 // setLife takes the longest time that a container has to stop, or may run.
 func (p *podWriter) setLife() {
+	var grace int64
+	given := false
 	for i := range p.from.Containers {
 		c := &p.from.Containers[i].Spec
+		own := int64(defaultGrace)
 		if t := c.Process.StopTimeout; t != nil {
-			n := int64(min(*t, math.MaxInt32))
-			if have := p.out.TerminationGracePeriodSeconds; have == nil || *have < n {
-				p.out.TerminationGracePeriodSeconds = &n
-			}
+			own, given = int64(min(*t, math.MaxInt32)), true
 		}
+		grace = max(grace, own)
 		if t := int64(c.Process.Timeout); t > 0 {
 			if have := p.out.ActiveDeadlineSeconds; have == nil || *have < t {
 				p.out.ActiveDeadlineSeconds = &t
 			}
 		}
+	}
+	if given {
+		p.out.TerminationGracePeriodSeconds = &grace
 	}
 	if p.from.Spec != nil {
 		if r := resources(&p.from.Spec.Resources); r != nil {
@@ -222,8 +229,17 @@ func (p *podWriter) setGroups() {
 			}
 		}
 	}
-	if len(groups) > 0 {
-		p.security().SupplementalGroups = groups
+	if len(groups) == 0 {
+		return
+	}
+	p.security().SupplementalGroups = groups
+	for i := range p.from.Containers {
+		c := &p.from.Containers[i].Spec
+		for _, gid := range groups {
+			if word := strconv.FormatInt(gid, 10); !slices.Contains(c.Process.Groups, word) {
+				p.warn("container %s: it gets the group %s of another container: Kubernetes gives groups to whole pods", c.Name, word)
+			}
+		}
 	}
 }
 

@@ -234,3 +234,31 @@ func TestKinds(t *testing.T) {
 		t.Error("two replicas of a pod are no error")
 	}
 }
+
+// TestSharedInPods: what Kubernetes has for whole pods only is written so that
+// it does for every container, or spoken of.
+func TestSharedInPods(t *testing.T) {
+	three := uint(3)
+	g := &kube.Generate{Version: "test", Pods: []kube.GeneratePod{{Spec: &spec.Pod{Name: "p", Labels: map[string]string{"of": "pod"}}, Containers: []kube.GenerateContainer{
+		{Spec: spec.Container{Name: "a", Image: "localhost/i:1", Process: spec.Process{StopTimeout: &three, Groups: []string{"5"}}}},
+		{Spec: spec.Container{
+			Name: "b", Image: "localhost/i:1", Labels: map[string]string{"of": "pod", "own": "1"}, Annotations: map[string]string{"note": "1"},
+			Health: &spec.Health{Test: []string{"CMD", "true"}},
+		}},
+	}}}}
+	yaml, warnings, err := YAML(g)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{"terminationGracePeriodSeconds: 10", "periodSeconds: 30", "timeoutSeconds: 30"} {
+		if !strings.Contains(string(yaml), want) {
+			t.Errorf("%s is missing in\n%s", want, yaml)
+		}
+	}
+	want := []string{
+		"container b: its label own is not written: Kubernetes has them for whole pods",
+		"container b: its annotation note is not written: Kubernetes has them for whole pods",
+		"container b: it gets the group 5 of another container: Kubernetes gives groups to whole pods",
+	}
+	same(t, "warnings", want, warnings)
+}
