@@ -298,6 +298,10 @@ func (p *pod) setPorts() error {
 			}
 		}
 	}
+	if n.Mode == "none" && len(n.Ports) > 0 {
+		p.warnAt(p.path, "has ports that are not published: with --network none there is nothing to publish from")
+		n.Ports = nil
+	}
 	return nil
 }
 

@@ -83,3 +83,21 @@ func TestCoveredFiles(t *testing.T) {
 		t.Errorf("warnings: %q", warnings)
 	}
 }
+
+// TestNoNetworkNoPorts: a port that cannot be published is spoken of, once.
+func TestNoNetworkNoPorts(t *testing.T) {
+	src := source([]byte("{apiVersion: apps/v1, kind: Deployment, metadata: {name: w}, spec: {replicas: 2, template: {spec: {containers: [{name: c, image: i, ports: [{containerPort: 1, hostPort: 2}]}]}}}}"))
+	src.Options.Network = []string{"none"}
+	plan, warnings, err := Plan(src)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(warnings) != 1 || !strings.Contains(warnings[0], "has ports that are not published") {
+		t.Errorf("warnings: %q", warnings)
+	}
+	for _, pod := range plan.Pods {
+		if len(pod.Infra.Network.Ports) > 0 {
+			t.Errorf("%s publishes %v", pod.Spec.Name, pod.Infra.Network.Ports)
+		}
+	}
+}
