@@ -45,6 +45,7 @@ func (c *Container) Remove(ctx context.Context, opts RemoveOptions) error {
 			return err
 		}
 	}
+	defer c.mainProcess().waitGone() // it may still need the lock
 	lock, err := c.Lock(ctx)
 	if errors.Is(err, errNoContainer) {
 		return c.erase(ctx)

@@ -22,6 +22,7 @@ import (
 // timeout seconds (nil: its own stop timeout). A container that is not
 // running is left as it is.
 func (c *Container) Stop(ctx context.Context, timeout *uint) error {
+	defer c.mainProcess().waitGone() // it may still need the lock
 	lock, err := c.Lock(ctx)
 	if err != nil {
 		return err

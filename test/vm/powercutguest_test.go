@@ -229,20 +229,18 @@ func (u *cutAccount) checkContainers() error {
 	return err
 }
 
-// checkStorage: what nobody refers to may be left of a pull or a start that
-// was cut short, and once that is cleared away there must be nothing.
-func (u *cutAccount) checkStorage() error {
-	if err := carob("volume", "prune", "--force"); err != nil {
-		return err
-	}
-	out, err := answer("carob", "system", "check", "--quick", "--repair")
-	if err != nil {
-		return err
-	}
-	fmt.Printf("cut: cleared away: %q\n", out)
-	out, err = answer("carob", "system", "check")
-	if err == nil && out != "" {
-		err = errors.New(out)
+// checkStorage: what nobody refers to may be left of what was cut short, and
+// once that is cleared away there must be nothing.
+func (u *cutAccount) checkStorage() (err error) {
+	for range 2 { // what is younger than a minute at first counts for somebody's work
+		var out string
+		if out, err = answer("carob", "system", "prune", "--force", "--volumes"); err != nil {
+			return err
+		}
+		fmt.Printf("cut: cleared away: %q\n", out)
+		if _, err = answer("carob", "system", "check"); err == nil { // it fails when it finds anything
+			return nil
+		}
 	}
 	return err
 }
