@@ -52,9 +52,16 @@ type journal struct {
 }
 
 func (rt *Runtime) newJournal(ctx context.Context) (*journal, error) {
-	id := newID()[:32]
-	path := rt.dirs.KubeJournal(id)
-	lock, err := store.Acquire(ctx, path, true)
+	var id, path string
+	var lock *store.Lock
+	err := os.ErrNotExist
+	// Between the making of the file and its lock another play may take it for
+	// that of a killed one, and remove it.
+	for try := 0; errors.Is(err, os.ErrNotExist) && try < 20; try++ {
+		id = newID()[:32]
+		path = rt.dirs.KubeJournal(id)
+		lock, err = store.Acquire(ctx, path, true)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("cannot begin a journal: %w", err)
 	}

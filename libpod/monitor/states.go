@@ -175,8 +175,8 @@ func (s *supervisor) started() {
 	s.knowHelper()
 	s.beginHealth()
 	s.setState(running)
+	s.event("start") // before a client hears of it, which may have events of its own
 	s.tellPID(MsgStarted)
-	s.event("start")
 	if s.attachedTo(Stdin | Stdout | Stderr) {
 		s.event("attach")
 	}
