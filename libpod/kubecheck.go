@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/carob-containers/carob/libpod/kube"
 	"github.com/carob-containers/carob/libpod/spec"
@@ -70,9 +71,20 @@ func (p *play) checkSecrets(ctx context.Context, list []spec.Secret) error {
 	}))
 }
 
-// checkNames refuses names that somebody else has than what is replaced. Pods
-// and containers share them.
-func (p *play) checkNames(ctx context.Context) error {
+// checkNames refuses names that somebody else has than what is replaced. Who it
+// is may change between two looks, while another play replaces the same.
+func (p *play) checkNames(ctx context.Context) (err error) {
+	for range 5 {
+		if err = p.namesFree(ctx); err == nil {
+			return nil
+		}
+		time.Sleep(50 * time.Millisecond)
+	}
+	return err
+}
+
+// namesFree looks at the names once. Pods and containers share them.
+func (p *play) namesFree(ctx context.Context) error {
 	old, err := p.rt.podsOf(ctx, p.plan.Owners)
 	if err != nil {
 		return err
