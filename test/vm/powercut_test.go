@@ -19,7 +19,7 @@ const powerCut = "power-cut"
 const (
 	cutEnv    = "CAROB_VM_CUTS"
 	seedEnv   = "CAROB_VM_SEED"
-	cuts      = 10
+	cuts      = 4               // ten take twelve minutes where machines are emulated on two processors
 	cutsLimit = 8 * time.Minute // for one boot, with all that is done in it
 )
 
@@ -44,8 +44,8 @@ type cutter struct {
 	broken []string
 }
 
-// cutPower ends a machine in the middle of starts, pulls and writes, ten times
-// over, and boots it again from the same disk. What the guest had only in its
+// cutPower ends a machine in the middle of starts, pulls and writes, time and
+// again, and boots it again from the same disk. What the guest had only in its
 // memory is gone then, and so may be what it has written to new places of its
 // disk since it last flushed that. All that was acknowledged must be there.
 func cutPower(t *testing.T, d *disks) {
