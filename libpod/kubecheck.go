@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"slices"
-	"time"
 
 	"github.com/carob-containers/carob/libpod/kube"
 	"github.com/carob-containers/carob/libpod/spec"
@@ -71,44 +70,28 @@ func (p *play) checkSecrets(ctx context.Context, list []spec.Secret) error {
 	}))
 }
 
-// checkNames refuses names that somebody else has than what is replaced. Who it
-// is may change between two looks, while another play replaces the same.
-func (p *play) checkNames(ctx context.Context) (err error) {
-	for range 5 {
-		if err = p.namesFree(ctx); err == nil {
-			return nil
-		}
-		time.Sleep(50 * time.Millisecond)
-	}
-	return err
-}
-
-// namesFree looks at the names once. Pods and containers share them.
-func (p *play) namesFree(ctx context.Context) error {
-	old, err := p.rt.podsOf(ctx, p.plan.Owners)
-	if err != nil {
-		return err
-	}
-	replaced := map[string]bool{}
-	for _, o := range old {
-		replaced[o.ID] = true
-	}
-	taken := map[string]string{} // name -> what has it
-	pods, err := p.rt.Pods(ctx)
-	if err != nil {
-		return err
-	}
-	for _, o := range pods {
-		if !replaced[o.ID] {
-			taken[o.Name] = "pod " + o.ID
-		}
-	}
+// checkNames refuses names that somebody else has than what is replaced. Pods
+// and containers share them. Another play may replace the same meanwhile: a
+// container whose pod is gone when the pods are read is gone, too, and what has
+// replaced a pod has the same owner.
+func (p *play) checkNames(ctx context.Context) error {
 	containers, err := p.rt.Containers(ctx)
 	if err != nil {
 		return err
 	}
+	pods, err := p.rt.Pods(ctx)
+	if err != nil {
+		return err
+	}
+	taken := map[string]string{} // name -> what has it
+	stay := map[string]bool{"": true}
+	for _, o := range pods {
+		if stay[o.ID] = !madeBy(o, p.plan.Owners); stay[o.ID] {
+			taken[o.Name] = "pod " + o.ID
+		}
+	}
 	for _, c := range containers {
-		if !replaced[c.Pod] {
+		if stay[c.Pod] {
 			taken[c.Name] = "container " + c.ID
 		}
 	}

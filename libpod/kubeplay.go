@@ -322,11 +322,14 @@ func (rt *Runtime) podsOf(ctx context.Context, owners []spec.KubeOrigin) ([]*Pod
 	if err != nil {
 		return nil, err
 	}
-	return slices.DeleteFunc(pods, func(p *Pod) bool {
-		return p.Kube == nil || !slices.ContainsFunc(owners, func(o spec.KubeOrigin) bool {
-			return o.Kind == p.Kube.Kind && o.Name == p.Kube.Name && o.Namespace == p.Kube.Namespace
-		})
-	}), nil
+	return slices.DeleteFunc(pods, func(p *Pod) bool { return !madeBy(p, owners) }), nil
+}
+
+// madeBy tells whether one of the objects has made the pod.
+func madeBy(p *Pod, owners []spec.KubeOrigin) bool {
+	return p.Kube != nil && slices.ContainsFunc(owners, func(o spec.KubeOrigin) bool {
+		return o.Kind == p.Kube.Kind && o.Name == p.Kube.Name && o.Namespace == p.Kube.Namespace
+	})
 }
 
 // KubeSecrets are the keys of all stored secrets that kube play can use; one
