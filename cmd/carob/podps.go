@@ -100,7 +100,7 @@ func runPodPs(ctx context.Context, a *app, o *podPsOptions) error {
 		return err
 	}
 	if o.quiet {
-		o.format = "{{.ID}}"
+		o.format = "{{.FullID}}" // as podman, which shortens them in tables only
 	}
 	if report.IsJSON(o.format) {
 		list := make([]podJSON, len(rows))
