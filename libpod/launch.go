@@ -276,7 +276,7 @@ func (l *launcher) monitorConfig(ctx context.Context, cfg *rspec.Spec) *monitor.
 	m := &monitor.Config{
 		ID: c.ID, Name: c.Name, Bundle: c.Dir(), RunDir: c.RunDir(), Rootfs: l.rootfs, Image: c.ImageName,
 		Runtime: l.oci.Argv(c.cgroupManager(l.oci)), PreserveFDs: len(l.opts.ExtraFiles),
-		Start: c.startsAtOnce(l.net, l.opts), Terminal: c.Process.Terminal, Stdin: c.Process.Stdin,
+		Start: c.startsAtOnce(l.net, l.opts), AwaitStart: l.opts.InitOnly, Terminal: c.Process.Terminal, Stdin: c.Process.Stdin,
 		Rows: l.opts.Rows, Cols: l.opts.Cols,
 		PipeLabel: c.pipeLabel(), LogDriver: c.logDriver(), LogPath: c.LogPath(), LogMaxSize: c.Log.MaxSize, LogMaxFile: max(c.Log.MaxFile, 1), LogTag: c.Log.Tag,
 		RestartPolicy: c.Container.Restart.Policy, RestartMax: c.Container.Restart.Max,

@@ -16,6 +16,7 @@ type client struct {
 	streams byte // Stream bits, 0 unless attached
 	claimed bool // removes the container at its end
 	left    bool // said MsgDetach
+	starts  bool // it is the one to send MsgStart
 	queue   []packet
 	owed    int // bytes of stdin taken from it and not credited yet
 	unread  int // bytes of stdin it sent and the container has not taken
@@ -59,7 +60,11 @@ func (s *supervisor) addLauncher() error {
 	if err := unix.SetNonblock(LauncherFD, true); err != nil {
 		return wrap("cannot use the launcher's socket", err)
 	}
-	return s.addClient(LauncherFD)
+	if err := s.addClient(LauncherFD); err != nil {
+		return err
+	}
+	s.clients[0].starts = !s.cfg.Start && !s.cfg.AwaitStart && !s.adopting
+	return nil
 }
 
 func (s *supervisor) addClient(fd int) error {
@@ -363,6 +368,9 @@ func (c *client) drop() {
 		c.queue[i].free()
 	}
 	c.queue = nil
+	if c.starts && !s.cfg.Start && (s.state == creating || s.state == created) {
+		s.requestStop(stopRequest{seconds: 0}) // a start that was killed halfway
+	}
 	s.throttle()
 	s.idleSoon()
 	s.leaveIfDone()

@@ -93,6 +93,10 @@ type Config struct {
 	// in the monitor's mount namespace; unmounted before MsgCleaned. "" for none.
 	Rootfs string `json:"rootfs,omitempty"`
 
+	// AwaitStart: a container that was created waits for a MsgStart from whomever.
+	// Without it, and without Start, that comes from the launcher or not at all.
+	AwaitStart bool `json:"await_start,omitempty"`
+
 	// Remove: the container goes when it ends. A client that has sent
 	// MsgClaimRemove does it; if none is left, the monitor runs Cleanup.
 	Remove  bool     `json:"remove,omitempty"`

@@ -96,6 +96,35 @@ func TestCreateThenStart(t *testing.T) {
 	}
 }
 
+func TestKilledStartLeavesNoCreatedContainer(t *testing.T) {
+	for _, early := range []bool{true, false} {
+		b := newBox(t, "sleep", "1000")
+		b.cfg.Start, b.cfg.RestartPolicy = false, "always"
+		c := b.spawn()
+		if !early {
+			_, err := c.Until(nil, nil, monitor.MsgCreated)
+			must(t, err)
+		}
+		must(t, c.Close())
+		r := b.waitRecord("its end", func(r *monitor.Record) bool { return r.State == monitor.StateExited })
+		if r.PID != 0 || r.Started != 0 || r.StoppedByUser {
+			t.Errorf("record %+v", r)
+		}
+	}
+	b := newBox(t, "sleep", "1000")
+	b.cfg.Start, b.cfg.AwaitStart = false, true // as init has it
+	c := b.spawn()
+	_, err := c.Until(nil, nil, monitor.MsgCreated)
+	must(t, err)
+	must(t, c.Close())
+	c, err = client.Dial(b.cfg.RunDir)
+	must(t, err)
+	defer c.Close()
+	must(t, c.Start())
+	_, err = c.WaitStarted()
+	must(t, err)
+}
+
 func TestStdinSentBeforeTheMonitorLooks(t *testing.T) {
 	b := newBox(t, "cat")
 	b.cfg.Stdin = true
