@@ -50,6 +50,9 @@ type Options struct {
 	// CreateFlags are for the OCI runtime's create and run.
 	CreateFlags []string
 	Warn        func(line string)
+	// MakesRoom: the command is one that removes, and may use what is kept for
+	// such on a full disk.
+	MakesRoom bool
 	// Self is the argv, up to the command, of a carob on the same state: what
 	// monitors run when a container is to be removed or started anew and
 	// nobody else is left to do it.
@@ -81,11 +84,17 @@ func Open(opts Options) (*Runtime, error) {
 	if err := rt.placeVolumes(); err != nil {
 		return nil, err
 	}
+	if opts.MakesRoom {
+		rt.dirs.UseReserve()
+	}
 	if err := rt.dirs.Make(); err != nil {
 		return nil, fmt.Errorf("cannot make carob's directories: %w", err)
 	}
 	if rt.db, err = store.OpenDB(rt.dirs.Database()); err != nil {
 		return nil, err
+	}
+	if !opts.MakesRoom {
+		rt.dirs.KeepReserve()
 	}
 	if rt.bootID, err = readBootID(); err != nil {
 		return nil, err

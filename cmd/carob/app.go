@@ -21,11 +21,12 @@ type app struct {
 	out io.Writer
 	err io.Writer
 
-	global globalOptions
-	rt     *libpod.Runtime // set by open
-	conf   *config.Config  // set by config
-	kept   bool            // keepDescriptors was called
-	given  uint            // descriptors that this process was given, from firstGiven on without a gap
+	global    globalOptions
+	rt        *libpod.Runtime // set by open
+	conf      *config.Config  // set by config
+	makesRoom bool            // the command is one of those on a full disk
+	kept      bool            // keepDescriptors was called
+	given     uint            // descriptors that this process was given, from firstGiven on without a gap
 }
 
 type globalOptions struct {

@@ -77,7 +77,7 @@ func (a *app) runtimeOptions(conf *config.Config) (o libpod.Options, err error) 
 		PullImage: a.pullImage, Self: a.selfArgv(), Warn: a.warn,
 		VolumeDir: cmp.Or(g.volumePath, e.VolumePath), EventFile: e.EventsLogfilePath,
 		HelperDirs: e.HelperBinariesDir.Values, SlirpPath: cmp.Or(g.networkCmdPath, e.NetworkCmdPath),
-		HookDirs: e.HooksDir.Values, CreateFlags: createFlags(conf),
+		HookDirs: e.HooksDir.Values, CreateFlags: createFlags(conf), MakesRoom: a.makesRoom,
 	}
 	if len(g.hooksDirs) > 0 {
 		o.HookDirs = g.hooksDirs

@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -76,12 +77,19 @@ func newGlobalRoot(a *app) *cobra.Command {
 	}
 	root.Args = cobra.ArbitraryArgs // RunE knows what is wrong with them
 	root.RunE = noSuchCommand
+	root.PersistentPreRun = func(cmd *cobra.Command, _ []string) { a.makesRoom = makesRoom(cmd.Name()) }
 	root.SetVersionTemplate("carob version {{.Version}}\n")
 	root.SetOut(a.out)
 	root.SetErr(a.err)
 	root.SetFlagErrorFunc(usage)
 	addGlobalFlags(root, &a.global)
 	return root
+}
+
+// makesRoom tells of a verb, wherever it stands, that it is one a full disk
+// is emptied with: containers are ended and things removed.
+func makesRoom(verb string) bool {
+	return slices.Contains([]string{"cleanup", "down", "kill", "prune", "reset", "rm", "rmi", "stop"}, verb)
 }
 
 // noSuchCommand runs when no command was named, or one that is not there.

@@ -42,6 +42,28 @@ func TestFullDisk(t *testing.T) {
 	}
 }
 
+// TestFullDiskIsEmptied: on a disk without a byte left, things are ended and
+// removed, which takes a little room by itself.
+func TestFullDiskIsEmptied(t *testing.T) {
+	smallOrSkip(t)
+	s := newSite(t, "small/emptied")
+	s.must("load", "--quiet", "--input", filepath.Join(host.Images, "alice.tar"))
+	s.must("volume", "create", "more")
+	s.runVictim()
+	s.must(append(words("run -d --network=none --pod new:group busybox"), words(payload)...)...)
+	full := s.fill(0)
+	for _, argv := range []string{"ps", "stop -t 0 victim", "rm victim", "pod rm -f -t 0 group", "volume rm more", "rmi alice", "system prune --force"} {
+		s.must(words(argv)...)
+	}
+	if left := s.ps(); len(left) > 0 {
+		t.Errorf("%v is still there", left)
+	}
+	if err := os.Remove(full); err != nil {
+		t.Fatal(err)
+	}
+	s.inspect("a full disk emptied")
+}
+
 // TestFullRuntimeDirectory: the same for the tmpfs of sockets and pid files.
 func TestFullRuntimeDirectory(t *testing.T) {
 	smallOrSkip(t)
@@ -87,7 +109,7 @@ func TestFullDiskLogs(t *testing.T) {
 	smallOrSkip(t)
 	s := newSite(t, "small/logs")
 	s.must("run", "-d", "--network=none", "--name", "victim", "busybox", "sh", "-c",
-		"while ! test -e /go; do sleep 0.1; done; yes | head -c 3000000; exit 42")
+		"while ! test -e /go; do sleep 0.1; done; yes | head -c 300000; exit 42")
 	full := s.fill(256 << 10)
 	s.carob("exec", "victim", "touch", "/go") // may lack room itself
 	if err := os.Truncate(full, 0); err != nil {
