@@ -63,13 +63,17 @@ func serveKube(ctx context.Context, rt *libpod.Runtime, played *libpod.Played, s
 	if ctx.Err() != nil {
 		return stopPlayed(context.WithoutCancel(ctx), played)
 	}
-	return serviceExit(ctx, played, propagation)
+	return serviceExit(context.WithoutCancel(ctx), played, propagation) // which does not wait any more
 }
 
 func stopPlayed(ctx context.Context, played *libpod.Played) error {
 	var errs []error
 	for _, pod := range played.Pods {
-		errs = append(errs, pod.Stop(ctx, nil))
+		err := pod.Stop(ctx, nil)
+		// After a kube down, as a service's ExecStop has it, there is none any more.
+		if gone := new(libpod.NoPodError); !errors.As(err, &gone) {
+			errs = append(errs, err)
+		}
 	}
 	return errors.Join(errs...)
 }

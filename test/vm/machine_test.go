@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -153,6 +154,7 @@ type disks struct {
 	overlay string // what is written to the root disk
 	payload string // carob and the tests
 	console string // what the kernel and systemd say
+	cpus    int    // 0 is one
 }
 
 // of is what the machine of that name boots from: it writes to disks of its own.
@@ -198,16 +200,21 @@ func (d *disks) boot(ctx context.Context, accel, kernel string, hear func(line s
 	return nil
 }
 
+// quickKernel saves an emulated machine half of its time: what it has translated
+// of a program serves the next process that has it at the same addresses, and
+// memory is filled with zeros by the page, when it is needed.
+const quickKernel = "mitigations=off norandmaps init_on_alloc=0 transparent_hugepage=never "
+
 func (d *disks) arguments(accel, kernel string) []string {
 	cpu := "max"
 	if accel == emulation {
 		cpu = "Nehalem" // AVX in programs that see it would only be slower
 	}
 	return []string{
-		"-machine", "q35", "-accel", accel, "-cpu", cpu, "-m", "3072", "-smp", "2",
+		"-machine", "q35", "-accel", accel, "-cpu", cpu, "-m", "3072", "-smp", strconv.Itoa(max(d.cpus, 1)),
 		"-no-reboot", "-display", "none", "-monitor", "none", "-no-user-config", "-nodefaults",
 		"-kernel", filepath.Join(d.root, "vmlinuz"), "-initrd", filepath.Join(d.root, "initrd"),
-		"-append", "root=/dev/vda rw console=ttyS0 quiet loglevel=4 systemd.show_status=auto mitigations=off " + kernel,
+		"-append", "root=/dev/vda rw console=ttyS0 quiet loglevel=4 systemd.show_status=auto " + quickKernel + kernel,
 		"-drive", "file=" + d.overlay + ",if=virtio,cache=unsafe",
 		"-drive", "file=" + d.payload + ",if=virtio,format=raw,readonly=on",
 		"-nic", "user,model=virtio-net-pci,restrict=on",

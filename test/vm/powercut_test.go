@@ -19,7 +19,7 @@ const powerCut = "power-cut"
 const (
 	cutEnv    = "CAROB_VM_CUTS"
 	seedEnv   = "CAROB_VM_SEED"
-	cuts      = 4               // ten take twelve minutes where machines are emulated on two processors
+	cuts      = 10
 	cutsLimit = 8 * time.Minute // for one boot, with all that is done in it
 )
 
