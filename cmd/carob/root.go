@@ -87,9 +87,9 @@ func newGlobalRoot(a *app) *cobra.Command {
 }
 
 // makesRoom tells of a verb, wherever it stands, that it is one a full disk
-// is emptied with: containers are ended and things removed.
+// is emptied with.
 func makesRoom(verb string) bool {
-	return slices.Contains([]string{"cleanup", "down", "kill", "prune", "reset", "rm", "rmi", "stop"}, verb)
+	return slices.Contains([]string{"down", "prune", "reset", "rm", "rmi"}, verb)
 }
 
 // noSuchCommand runs when no command was named, or one that is not there.

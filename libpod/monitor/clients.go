@@ -368,7 +368,7 @@ func (c *client) drop() {
 		c.queue[i].free()
 	}
 	c.queue = nil
-	if c.starts && !s.cfg.Start && (s.state == creating || s.state == created) {
+	if c.starts && !s.cfg.Start && s.rec.Started == 0 && (s.state == creating || s.state == created) {
 		s.requestStop(stopRequest{seconds: 0}) // a start that was killed halfway
 	}
 	s.throttle()

@@ -125,6 +125,21 @@ func TestKilledStartLeavesNoCreatedContainer(t *testing.T) {
 	must(t, err)
 }
 
+func TestLauncherMayLeaveBetweenTwoRuns(t *testing.T) {
+	b := newBox(t, "sh", "-c", "exit 1")
+	b.cfg.Start, b.cfg.RestartPolicy = false, "always"
+	c := b.spawn()
+	_, err := c.Until(nil, nil, monitor.MsgCreated)
+	must(t, err)
+	must(t, c.Start())
+	b.waitRecord("its next run", func(r *monitor.Record) bool { return r.State == monitor.StateCreating && r.Restarts > 0 })
+	must(t, c.Close())
+	r := b.waitRecord("another run", func(r *monitor.Record) bool { return r.Restarts > 2 })
+	if r.State == monitor.StateExited {
+		t.Errorf("record %+v", r)
+	}
+}
+
 func TestStdinSentBeforeTheMonitorLooks(t *testing.T) {
 	b := newBox(t, "cat")
 	b.cfg.Stdin = true

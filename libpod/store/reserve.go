@@ -1,7 +1,6 @@
 package store
 
 import (
-	"errors"
 	"os"
 	"path/filepath"
 
@@ -20,10 +19,11 @@ const (
 
 func (d Dirs) reserve() string { return filepath.Join(d.State, "reserve") }
 
-// KeepReserve makes the reserve where there is none and room for it. That it
-// cannot be made is no error: not all file systems let room be taken.
+// KeepReserve makes the reserve where there is none, or the beginning of one,
+// and room for it. That it cannot be made is no error: not all file systems let
+// room be taken.
 func (d Dirs) KeepReserve() {
-	if _, err := os.Lstat(d.reserve()); !errors.Is(err, os.ErrNotExist) || d.free() < ample {
+	if fi, err := os.Lstat(d.reserve()); err == nil && fi.Size() == reserveSize || d.free() < ample {
 		return
 	}
 	f, err := os.OpenFile(d.reserve(), os.O_WRONLY|os.O_CREATE, 0o600)
@@ -32,7 +32,7 @@ func (d Dirs) KeepReserve() {
 	}
 	defer f.Close()
 	if unix.Fallocate(int(f.Fd()), 0, 0, reserveSize) != nil {
-		_ = os.Truncate(d.reserve(), 0) // an empty one is not tried again
+		_ = os.Remove(d.reserve())
 	}
 }
 
