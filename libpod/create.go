@@ -28,6 +28,7 @@ type PullOptions struct {
 	Quiet               bool
 	AuthFile, SigPolicy string
 	Auth                []byte // what stands in an auth file; it goes before AuthFile
+	Credentials         string // USER[:PASSWORD], before both
 	TLSVerify           *bool
 	Args                []string // further flags that only the puller understands
 }

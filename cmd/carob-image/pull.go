@@ -26,6 +26,8 @@ type pullOptions struct {
 	idFile   string
 	decrypt  []string
 	look     bool
+	// credsFile holds what --creds would be.
+	credsFile string
 }
 
 func newPull(a *app) *cobra.Command {
@@ -59,6 +61,8 @@ carob pull docker-archive:saved.tar`,
 	_ = f.MarkHidden("iidfile")
 	f.BoolVar(&o.look, "look", false, "pull nothing: write the ID if the registry has the image that is here; carob auto-update --dry-run uses it")
 	_ = f.MarkHidden("look")
+	f.StringVar(&o.credsFile, "creds-file", "", "file with what --creds would be: others see what a program is called with")
+	_ = f.MarkHidden("creds-file")
 	f.StringSliceVar(&o.decrypt, "decryption-key", nil, "key for encrypted layers")
 	return cmd
 }
@@ -100,6 +104,13 @@ func runPull(ctx context.Context, a *app, o *pullOptions, names []string) error 
 	client, err := a.client(o.quiet)
 	if err != nil {
 		return err
+	}
+	if o.credsFile != "" {
+		creds, err := os.ReadFile(o.credsFile)
+		if err != nil {
+			return fmt.Errorf("cannot read the credentials: %w", err)
+		}
+		o.Credentials = string(creds)
 	}
 	if err := a.askPassword(ctx, &o.Access); err != nil {
 		return err

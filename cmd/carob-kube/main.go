@@ -64,6 +64,9 @@ const (
 func fetch(address string) ([]byte, error) {
 	client := http.Client{Timeout: maxTime}
 	resp, err := client.Get(address)
+	if u, err := url.Parse(address); err == nil {
+		address = u.Redacted() // from here on it is only shown
+	}
 	var failure *url.Error
 	if errors.As(err, &failure) {
 		err = failure.Err // names the address, too

@@ -41,7 +41,7 @@ func (f *callerFacts) getenv(name string) string {
 // and validated. It may be called once.
 func (o *containerOptions) spec(args []string, caller *callerFacts) (*spec.Container, error) {
 	c := &o.c
-	c.CreateCommand = caller.argv
+	c.CreateCommand = withoutCreds(caller.argv, o.pull.creds)
 	if err := o.setImage(args); err != nil {
 		return nil, err
 	}

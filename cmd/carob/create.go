@@ -118,7 +118,7 @@ func claimCIDFile(path, id string) error {
 func (p *pullFlags) options() libpod.PullOptions {
 	return libpod.PullOptions{
 		Policy: p.policy, Platform: p.platform, OS: p.os, Arch: p.arch, Variant: p.variant, Quiet: p.quiet,
-		AuthFile: p.authFile, SigPolicy: p.sigPolicy, TLSVerify: p.tlsVerify, Args: p.extra(),
+		AuthFile: p.authFile, Credentials: p.creds, SigPolicy: p.sigPolicy, TLSVerify: p.tlsVerify, Args: p.extra(),
 	}
 }
 
@@ -131,7 +131,6 @@ func (p *pullFlags) extra() []string {
 		}
 	}
 	add("cert-dir", p.certDir)
-	add("creds", p.creds)
 	add("retry-delay", p.retryDelay)
 	if p.retry != nil {
 		add("retry", fmt.Sprint(*p.retry))

@@ -178,7 +178,7 @@ func (a *app) kubePlan(ctx context.Context, rt *libpod.Runtime, o *kubePlayOptio
 	if err != nil {
 		return nil, err
 	}
-	o.CreateCommand = os.Args
+	o.CreateCommand = withoutPasswords(withoutCreds(os.Args, o.pull.creds))
 	if netns := conf.Containers.NetNS; netns != "" && len(o.Network) == 0 {
 		o.Network = []string{netns}
 	}

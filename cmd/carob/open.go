@@ -170,19 +170,17 @@ func (a *app) pullImage(ctx context.Context, ref string, o libpod.PullOptions) (
 	if err != nil {
 		return "", err
 	}
-	authFile, files := o.AuthFile, []*os.File(nil)
-	if len(o.Auth) > 0 {
-		secret, err := inMemory(o.Auth)
-		if err != nil {
-			return "", fmt.Errorf("cannot hand on the credentials for image %s: %w", ref, err)
-		}
-		defer secret.Close()
-		authFile, files = "/proc/self/fd/4", []*os.File{secret}
+	paths, files, err := inheritedFiles(o.Auth, []byte(o.Credentials))
+	if err != nil {
+		return "", fmt.Errorf("cannot hand on the credentials for image %s: %w", ref, err)
+	}
+	for _, f := range files {
+		defer f.Close()
 	}
 	args := append(a.globalArgs(), "pull")
 	for _, f := range []struct{ flag, value string }{
 		{"--policy", o.Policy}, {"--platform", o.Platform}, {"--arch", o.Arch}, {"--os", o.OS}, {"--variant", o.Variant},
-		{"--authfile", authFile}, {"--signature-policy", o.SigPolicy},
+		{"--authfile", cmp.Or(paths[0], o.AuthFile)}, {"--creds-file", paths[1]}, {"--signature-policy", o.SigPolicy},
 	} {
 		if f.value != "" {
 			args = append(args, f.flag, f.value)
@@ -196,6 +194,24 @@ func (a *app) pullImage(ctx context.Context, ref string, o libpod.PullOptions) (
 	}
 	args = append(args, o.Args...)
 	return a.runPull(ctx, program, append(args, "--iidfile", "/proc/self/fd/3", "--", ref), files)
+}
+
+// inheritedFiles holds secrets in files for carob-image to inherit, behind
+// descriptor 3, on which it tells an ID. An empty secret has no file and no path.
+func inheritedFiles(secrets ...[]byte) (paths []string, files []*os.File, err error) {
+	paths = make([]string, len(secrets))
+	for i, secret := range secrets {
+		if len(secret) == 0 {
+			continue
+		}
+		f, err := inMemory(secret)
+		if err != nil {
+			return nil, nil, err
+		}
+		paths[i] = fmt.Sprint("/proc/self/fd/", 4+len(files))
+		files = append(files, f)
+	}
+	return paths, files, nil
 }
 
 // inMemory is a file that is in no directory: nothing is left of it, however

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"net/url"
 	"slices"
 	"strings"
 
@@ -13,6 +14,32 @@ import (
 )
 
 var errNoCreateCommand = errors.New("no create command is known")
+
+// withoutCreds is a command line as inspect and units are to show it: without
+// --creds, whose value was creds.
+func withoutCreds(argv []string, creds string) []string {
+	for i, word := range argv {
+		switch {
+		case creds == "":
+		case word == "--creds="+creds:
+			return slices.Concat(argv[:i], argv[i+1:])
+		case word == "--creds" && i+1 < len(argv) && argv[i+1] == creds:
+			return slices.Concat(argv[:i], argv[i+2:])
+		}
+	}
+	return argv
+}
+
+// withoutPasswords hides those that stand in addresses.
+func withoutPasswords(argv []string) []string {
+	shown := slices.Clone(argv)
+	for i, word := range argv {
+		if u, err := url.Parse(word); err == nil && u.User != nil && u.Host != "" {
+			shown[i] = u.Redacted()
+		}
+	}
+	return shown
+}
 
 // containerCommand takes apart the command that has made a container. Other
 // commands than create and run make containers in ways of their own.

@@ -35,6 +35,23 @@ func TestContainerCommand(t *testing.T) {
 	}
 }
 
+func TestWithoutCreds(t *testing.T) {
+	for line, want := range map[string]string{
+		"carob run --creds a:b -d img x --creds a:b":  "carob run -d img x --creds a:b",
+		"carob run --creds=a:b --rm img":              "carob run --rm img",
+		"carob run --name --creds --creds a:b img":    "carob run --name --creds img",
+		"carob kube play --quiet https://u:p@h/x.yml": "carob kube play --quiet https://u:xxxxx@h/x.yml",
+		"carob kube play a:b.yml u@h x=https://u:p@h": "carob kube play a:b.yml u@h x=https://u:p@h",
+	} {
+		if got := strings.Join(withoutPasswords(withoutCreds(strings.Fields(line), "a:b")), " "); got != want {
+			t.Errorf("%s: %s", line, got)
+		}
+	}
+	if got := withoutCreds([]string{"carob", "run", "img", "--creds", "a:b"}, ""); len(got) != 5 {
+		t.Errorf("%v", got)
+	}
+}
+
 func TestPodCommand(t *testing.T) {
 	c, err := podCommand([]string{"/usr/bin/carob", "pod", "create", "shop", "-p", "80:80"})
 	if err != nil || len(c.Flags) != 1 || c.Flags[0] != (generate.Flag{Name: "publish", Value: "80:80"}) || strings.Join(c.Args, " ") != "shop" {
