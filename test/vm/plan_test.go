@@ -24,14 +24,13 @@ type phase struct {
 // other; between two of them it reboots in good order.
 type machine struct {
 	name   string
-	cpus   int // 0 is one
 	phases []phase
 }
 
 // machines are those that run scripts. Those that take longest come first.
 var machines = []machine{
 	{name: "units", phases: []phase{{groups: []group{{"units", "ct"}}}}},
-	{name: "user", cpus: 2, phases: []phase{{groups: []group{{"user", "ct"}, {"wide", "wide"}, {"root", "root"}}}}},
+	{name: "user", phases: []phase{{groups: []group{{"user", "ct"}, {"wide", "wide"}, {"root", "root"}}}}},
 	{name: "reboot", phases: []phase{
 		{groups: []group{{"quadlet", "ct"}, {"before-reboot", "ct"}, {"before-reboot-units", "wide"}}},
 		{groups: []group{{"after-reboot", "ct"}, {"after-reboot-units", "wide"}}},
@@ -39,7 +38,7 @@ var machines = []machine{
 	// Files that were made without SELinux have no labels. The scripts switch
 	// to enforcing, as it is not the machine's boot that is tested.
 	{name: "selinux", phases: []phase{
-		{groups: []group{{"selinux", "ct"}}, kernel: "security=selinux selinux=1 enforcing=0"},
+		{groups: []group{{"selinux", "ct"}}, kernel: "security=selinux selinux=1 enforcing=0 audit=1"},
 	}},
 }
 
@@ -87,9 +86,7 @@ func runMachines(t *testing.T) {
 	}
 	for _, m := range machines {
 		if m.nextPhase(0) < len(m.phases) {
-			own := d.of(m.name)
-			own.cpus = m.cpus
-			jobs <- func() { m.run(t, own) }
+			jobs <- func() { m.run(t, d.of(m.name)) }
 		}
 	}
 	close(jobs)

@@ -84,7 +84,7 @@ func number(name string, preset int) (int, error) {
 
 // boot runs the machine until the cut, the last time until all is well.
 func (c *cutter) boot(i int, last bool) error {
-	after := []string{wordWorking, wordFile, wordUp}[i%3] // wordUp: while units are starting
+	after := []string{wordWorking, wordUp, wordFile, wordUp}[i%4] // wordUp: while units are starting
 	delay := time.Duration(c.random.IntN(6000)) * time.Millisecond
 	if last {
 		after, delay = wordResumed, 0

@@ -105,7 +105,7 @@ systemctl --user daemon-reload
 systemctl --user enable container-kept container-anew
 systemctl --user start container-kept container-anew db shop-pod
 
-carob run --name maker localhost/database sh -c 'mkdir /files && for n in $(seq 60); do head -c 50000 /dev/urandom >/files/$n; done && sha256sum files/* >/sums'
+carob run --name maker localhost/database sh -c 'mkdir /files && for n in $(seq 60); do head -c 10000 /dev/urandom >/files/$n; done && sha256sum files/* >/sums'
 carob export --output ~/cut/root.tar maker
 carob rm maker
 carob import --quiet ~/cut/root.tar localhost/big
