@@ -253,6 +253,8 @@ func (rt *Runtime) inspectMount(m spec.Mount, options []string) *InspectedMount 
 	out := &InspectedMount{Type: m.Type, Source: m.Source, Destination: m.Destination, RW: true, Mode: m.Relabel, Propagation: "rprivate", Options: []string{}}
 	if m.Type == spec.MountVolume {
 		out.Name, out.Source, out.Driver = m.Source, rt.VolumeData(m.Source), "local"
+	} else {
+		out.Source = filepath.Join(m.Source, m.SubPath)
 	}
 	for _, option := range options {
 		switch option {

@@ -227,7 +227,7 @@ func (p *play) makeHostPath(h kube.HostPath) error {
 func checkHostPath(h kube.HostPath) (missing bool, err error) {
 	st, err := os.Stat(h.Path)
 	if errors.Is(err, fs.ErrNotExist) {
-		if !slices.Contains([]string{"DirectoryOrCreate", "FileOrCreate", "SubPath"}, h.Type) {
+		if !slices.Contains([]string{"DirectoryOrCreate", "FileOrCreate"}, h.Type) {
 			return true, fmt.Errorf("%s does not exist", h.Path)
 		}
 		return true, nil

@@ -175,6 +175,7 @@ type launcher struct {
 	// boundIDs are users whose lines come in bound files: the root file system
 	// cannot be written to.
 	boundIDs []rootfs.Identity
+	parts    []monitor.Part
 }
 
 func (l *launcher) prepare(ctx context.Context) error {
@@ -287,6 +288,7 @@ func (l *launcher) monitorConfig(ctx context.Context, cfg *rspec.Spec) *monitor.
 	if log := rt.eventLog(); log != nil {
 		m.Events, m.EventJournal = log.Path, log.Journal
 	}
+	m.Parts = l.parts
 	c.useHealth(m, l.image)
 	m.Notify = c.monitorNotify(l.opts.Dependent)
 	m.Cgroup = c.ownsCgroup() && l.oci.CanFreeze()

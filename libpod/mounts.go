@@ -114,9 +114,9 @@ func (l *launcher) resolveMounts(ctx context.Context) error {
 func (l *launcher) resolveMount(ctx context.Context, m *spec.Mount, n int) (err error) {
 	switch m.Type {
 	case spec.MountBind:
-		m.Source, err = l.bindSource(*m)
+		err = l.bindSource(m, n)
 	case spec.MountVolume:
-		err = l.volumeSource(ctx, m)
+		err = l.volumeSource(ctx, m, n)
 	case spec.MountImage:
 		err = l.imageSource(m, n)
 	}
@@ -134,17 +134,6 @@ func (l *launcher) resolveMount(ctx context.Context, m *spec.Mount, n int) (err 
 		return nil
 	}
 	return l.chownSource(*m)
-}
-
-func (l *launcher) bindSource(m spec.Mount) (string, error) {
-	src, err := filepath.Abs(m.Source)
-	if err != nil {
-		return "", err
-	}
-	if _, err := os.Stat(src); err != nil {
-		return "", err
-	}
-	return src, nil
 }
 
 // expandGlobs makes binds of what the globs among the mounts find: below their

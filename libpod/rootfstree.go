@@ -76,15 +76,15 @@ func (l *launcher) mountToLook() error {
 // bindSources puts volumes and directories of the host where the container
 // would see them.
 func (l *launcher) bindSources(t *filetree.Tree) error {
-	for _, m := range l.c.Mounts.List {
+	for n, m := range l.c.Mounts.List {
 		if m.Overlay || m.Type != spec.MountVolume && m.Type != spec.MountBind {
 			continue
 		}
 		var err error
 		if m.Type == spec.MountVolume {
-			err = l.volumeSource(context.Background(), &m)
+			err = l.volumeSource(context.Background(), &m, n)
 		} else {
-			m.Source, err = l.bindSource(m)
+			err = l.bindSource(&m, n)
 		}
 		if errors.Is(err, os.ErrNotExist) {
 			continue // its start will complain

@@ -47,8 +47,8 @@ func (rt *Runtime) makeVolumeDir(v *spec.Volume) error {
 }
 
 // volumeSource points m to the volume's data, filling a new volume with what
-// the image has at that place.
-func (l *launcher) volumeSource(ctx context.Context, m *spec.Mount) error {
+// the image has at that place. m is mount number n.
+func (l *launcher) volumeSource(ctx context.Context, m *spec.Mount, n int) error {
 	data := l.c.rt.VolumeData(m.Source)
 	v, err := l.c.rt.db.Volume(ctx, m.Source)
 	if err != nil {
@@ -70,55 +70,34 @@ func (l *launcher) volumeSource(ctx context.Context, m *spec.Mount) error {
 			return fmt.Errorf("cannot fill volume %s from the image: %w", m.Source, err)
 		}
 	}
-	if m.MakeSubPath && m.SubPath != "" {
-		if err := makeSubPath(data, m.SubPath); err != nil {
-			return fmt.Errorf("cannot make subpath %q in volume %s: %w", m.SubPath, v.Name, err)
-		}
+	m.Source = data
+	if m.SubPath == "" {
+		return nil
 	}
-	m.Source, err = subPath(data, m.SubPath, "volume "+v.Name)
+	part, err := l.volumePart(m, v.Name)
+	if err != nil {
+		return err
+	}
+	defer part.Close()
+	m.Source, err = l.changingPlace(n, data, part)
 	return err
 }
 
-// subPath is the part of a volume or an image that is to be mounted; links
-// inside do not lead out.
-func subPath(dir, sub, whose string) (string, error) {
-	if sub == "" {
-		return dir, nil
+// volumePart opens the part of a volume that is to be mounted; links inside do
+// not lead out. One that is missing may have to be made, with the owner and
+// mode of the volume.
+func (l *launcher) volumePart(m *spec.Mount, volume string) (*os.File, error) {
+	part, err := rootfs.OpenPath(m.Source, m.SubPath)
+	if errors.Is(err, fs.ErrNotExist) && m.MakeSubPath {
+		var st unix.Stat_t
+		if err := unix.Stat(m.Source, &st); err != nil {
+			return nil, err
+		}
+		if err = rootfs.MakeDir(m.Source, m.SubPath, st.Mode&0o7777, rootfs.Owner{UID: int(st.Uid), GID: int(st.Gid)}); err == nil {
+			part, err = rootfs.OpenPath(m.Source, m.SubPath)
+		}
 	}
-	path, err := securejoin.SecureJoin(dir, sub)
-	if err != nil {
-		return "", err
-	}
-	if _, err := os.Stat(path); err != nil {
-		return "", fmt.Errorf("cannot find subpath %q in %s: %w", sub, whose, errors.Unwrap(err))
-	}
-	return path, nil
-}
-
-// makeSubPath makes the directory sub of a volume, unless something is there:
-// owner and mode are the volume's own.
-func makeSubPath(data, path string) error {
-	sub, err := securejoin.SecureJoin(data, path)
-	if err != nil {
-		return err
-	}
-	if _, err := os.Lstat(sub); err == nil {
-		return nil
-	}
-	var st unix.Stat_t
-	if err := unix.Stat(data, &st); err != nil {
-		return err
-	}
-	if err := os.MkdirAll(filepath.Dir(sub), 0o755); err != nil {
-		return err
-	}
-	if err := os.Mkdir(sub, 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
-		return err
-	}
-	if err := os.Chown(sub, int(st.Uid), int(st.Gid)); err != nil {
-		return err
-	}
-	return unix.Chmod(sub, st.Mode&0o7777)
+	return part, noSubPath(m, "volume "+volume, err)
 }
 
 // giveVolume makes an empty volume that nobody has used yet the property of
@@ -281,14 +260,12 @@ func (l *launcher) imageSource(m *spec.Mount, n int) error {
 	if err != nil {
 		return err
 	}
-	own := filepath.Join(l.c.Dir(), "images", fmt.Sprint(n))
-	if err := os.MkdirAll(own, 0o755); err != nil {
-		return err
+	part, err := rootfs.OpenPath(layer, m.SubPath)
+	if err != nil {
+		return noSubPath(m, "image "+m.Source, err)
 	}
-	if err := unix.Mount(layer, own, "", unix.MS_BIND, ""); err != nil {
-		return fmt.Errorf("cannot mount image %s: %w", m.Source, err)
-	}
-	if m.Source, err = subPath(own, m.SubPath, "image "+m.Source); err != nil {
+	defer part.Close()
+	if m.Source, err = l.ownPlace(n, part); err != nil {
 		return err
 	}
 	m.Type = spec.MountBind

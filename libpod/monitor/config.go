@@ -107,6 +107,8 @@ type Config struct {
 	// container removed.
 	AtEnd []string `json:"at_end,omitempty"`
 
+	// Parts are what is mounted of directories that containers can change.
+	Parts []Part `json:"parts,omitempty"`
 	// Again is the argv that starts the container again, if its record says
 	// StateRestarting still. It is run when the restart policy wants that of a
 	// monitor which has adopted the container and was not given the mounted Rootfs.

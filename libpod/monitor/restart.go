@@ -67,6 +67,9 @@ func (s *supervisor) runAgain() {
 	s.rec.Restarts++
 	s.setState(creating)
 	s.event("restart")
+	for _, p := range s.cfg.Parts {
+		p.renew()
+	}
 	s.create()
 }
 

@@ -65,7 +65,7 @@ func makeAndOpen(parent *os.File, name string, mode uint32, owner Owner) (*os.Fi
 	}
 	dir := os.NewFile(uintptr(fd), name)
 	if made {
-		err = errors.Join(dir.Chown(owner.UID, owner.GID), dir.Chmod(fs.FileMode(mode)))
+		err = errors.Join(dir.Chown(owner.UID, owner.GID), unix.Fchmod(fd, mode))
 	}
 	if err != nil {
 		dir.Close()

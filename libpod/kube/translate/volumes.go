@@ -497,19 +497,10 @@ func (m *member) setSubPath(out *spec.Mount, vm *core.VolumeMount, at string) er
 	if err := inVolume(sub); err != nil {
 		return m.errorf(at+".subPath", "%w", err)
 	}
-	if out.Type == spec.MountBind {
-		out.Source = path.Join(out.Source, sub)
-		m.pod.out.HostPaths = append(m.pod.out.HostPaths, kube.HostPath{Path: out.Source, Type: subPathType, Where: inObject(m.o, at+".subPath")})
-		return nil
-	}
 	out.SubPath = sub
-	out.MakeSubPath = out.Type == spec.MountVolume
+	out.MakeSubPath = out.Type == spec.MountVolume || out.Type == spec.MountBind
 	return nil
 }
-
-// subPathType has a missing subPath made as a directory, and anything else
-// taken as it is.
-const subPathType = "SubPath"
 
 // addClaim makes a claim the volume of its name.
 func (t *translator) addClaim(o *object) error {
