@@ -29,7 +29,7 @@ func (p *play) makePodVolumes(ctx context.Context, from *kube.Pod) (map[string]s
 				Type: spec.MountVolume, Source: made.Name, Destination: "/volumes/" + v.Name, Anonymous: true, NoCopy: true,
 			})
 		}
-		if err := p.makeVolume(ctx, made); err != nil {
+		if _, err := p.makeVolume(ctx, made); err != nil {
 			return nil, err
 		}
 		names[v.Name] = made.Name

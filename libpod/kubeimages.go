@@ -124,7 +124,7 @@ func (p *play) secretData(ctx context.Context, name string) (map[string][]byte, 
 			return kube.DecodeSecret(name, s.Data)
 		}
 	}
-	s, err := p.rt.Secret(ctx, name)
+	s, err := p.rt.secretNamed(ctx, name)
 	if err != nil {
 		return nil, err
 	}

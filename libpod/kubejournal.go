@@ -9,8 +9,8 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"time"
 
-	"github.com/carob-containers/carob/libpod/spec"
 	"github.com/carob-containers/carob/libpod/store"
 )
 
@@ -33,11 +33,12 @@ const (
 
 // made is a line of a journal: something that is about to be made.
 type made struct {
-	Kind   string            `json:"kind"`
-	Name   string            `json:"name,omitempty"`
-	ID     string            `json:"id,omitempty"`     // of the secret that is replaced
-	Live   []string          `json:"live,omitempty"`   // containers that run in a pod that is replaced
-	Object *store.KubeObject `json:"object,omitempty"` // that is replaced
+	Kind    string            `json:"kind"`
+	Name    string            `json:"name,omitempty"`
+	ID      string            `json:"id,omitempty"`     // of the secret that is made, or replaced
+	Created time.Time         `json:"created,omitzero"` // what the volume says
+	Live    []string          `json:"live,omitempty"`   // containers that run in a pod that is replaced
+	Object  *store.KubeObject `json:"object,omitempty"` // that is replaced
 }
 
 // journal is the list of all that one play makes, each line written before
@@ -107,7 +108,7 @@ func (j *journal) finish(ctx context.Context) error {
 		case makesAside:
 			err = j.rt.dropReplaced(ctx, m.Name)
 		case makesSecretAside:
-			err = j.rt.unmake(ctx, made{Kind: makesSecret, Name: m.ID}, j.id)
+			err = j.rt.dropSecret(ctx, m.ID)
 		}
 		if err != nil {
 			failed = append(failed, fmt.Errorf("cannot remove what was replaced: %w", err))
@@ -172,19 +173,12 @@ func (rt *Runtime) unmake(ctx context.Context, m made, play string) error {
 	case makesPod:
 		return rt.unmakePod(ctx, m.Name, play)
 	case makesVolume:
-		err := rt.eraseVolume(ctx, &spec.Volume{Name: m.Name})
-		var used *VolumeInUseError
-		if errors.As(err, &used) {
-			return nil // somebody else has taken a liking to it
-		}
-		return err
+		return rt.unmakeVolume(ctx, m)
 	case makesSecret:
-		_, err := rt.RemoveSecret(ctx, m.Name)
-		var none *NoSecretError
-		if errors.As(err, &none) {
+		if m.ID == "" { // written by a carob that did not say which
 			return nil
 		}
-		return err
+		return rt.dropSecret(ctx, m.ID) // by now another one may have the name
 	case makesObject:
 		kind, name, _ := strings.Cut(m.Name, "/")
 		return rt.db.Update(ctx, func(t *store.Tx) error { return t.RemoveKubeObject(kind, name) })
@@ -196,6 +190,22 @@ func (rt *Runtime) unmake(ctx context.Context, m made, play string) error {
 		return removeEmpty(m)
 	}
 	return nil
+}
+
+func (rt *Runtime) unmakeVolume(ctx context.Context, m made) error {
+	v, err := rt.db.Volume(ctx, m.Name)
+	if errors.Is(err, store.ErrNotFound) || err == nil && !v.Created.Equal(m.Created) {
+		return nil // by now another one may have the name
+	}
+	if err != nil {
+		return err
+	}
+	err = rt.eraseVolume(ctx, v)
+	var used *VolumeInUseError
+	if errors.As(err, &used) {
+		return nil // somebody else has taken a liking to it
+	}
+	return err
 }
 
 // removeEmpty removes a path of the host unless it has been filled meanwhile.

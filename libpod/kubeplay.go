@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/carob-containers/carob/libpod/bundle"
 	"github.com/carob-containers/carob/libpod/kube"
@@ -114,13 +115,13 @@ func (p *play) make(ctx context.Context) error {
 func (p *play) makeSecrets(ctx context.Context) error {
 	for i := range p.plan.Secrets {
 		s := &p.plan.Secrets[i]
-		if old, err := p.rt.Secret(ctx, s.Name); err == nil && old.Name == s.Name {
+		if _, err := p.rt.secretNamed(ctx, s.Name); err == nil {
 			continue
 		}
-		if err := p.log.announce(made{Kind: makesSecret, Name: s.Name}); err != nil {
+		stored := &spec.StoredSecret{ID: newSecretID(), Name: s.Name, Labels: s.Labels}
+		if err := p.log.announce(made{Kind: makesSecret, Name: s.Name, ID: stored.ID}); err != nil {
 			return err
 		}
-		stored := &spec.StoredSecret{Name: s.Name, Labels: s.Labels}
 		if err := p.rt.CreateSecret(ctx, stored, s.Data, false); err != nil {
 			return errors.Join(err, p.log.retract())
 		}
@@ -133,29 +134,48 @@ func (p *play) makeSecrets(ctx context.Context) error {
 func (p *play) makeVolumes(ctx context.Context) error {
 	for i := range p.plan.Volumes {
 		v := p.plan.Volumes[i]
-		if err := p.makeVolume(ctx, &v); err != nil {
+		isNew, err := p.makeVolume(ctx, &v)
+		if err != nil {
 			return err
+		}
+		if isNew {
+			p.out.Volumes = append(p.out.Volumes, v.Name)
 		}
 	}
 	return nil
 }
 
-func (p *play) makeVolume(ctx context.Context, v *spec.Volume) error {
+// makeVolume makes a volume unless there is one of its name, and tells which.
+func (p *play) makeVolume(ctx context.Context, v *spec.Volume) (isNew bool, err error) {
 	if _, err := p.rt.db.Volume(ctx, v.Name); err == nil {
-		return nil
+		return false, nil
 	}
-	if err := p.log.announce(made{Kind: makesVolume, Name: v.Name}); err != nil {
-		return err
+	v.Created = time.Now()
+	if err := p.log.announce(made{Kind: makesVolume, Name: v.Name, Created: v.Created}); err != nil {
+		return false, err
 	}
-	err := p.rt.CreateVolume(ctx, v)
+	err = p.rt.recordVolume(ctx, v)
 	if errors.Is(err, store.ErrExists) { // somebody was quicker
-		return p.log.retract()
+		return false, p.log.retract()
 	}
-	if err != nil {
-		return err
+	if err != nil { // what has that name is not the play's
+		return false, errors.Join(err, p.log.retract())
 	}
-	if !v.Anonymous {
-		p.out.Volumes = append(p.out.Volumes, v.Name)
+	return true, p.rt.finishVolume(v)
+}
+
+// makeClaims makes the volumes that a pod's containers mount and nobody has
+// made: containers would make them, too, but no journal would say so.
+func (p *play) makeClaims(ctx context.Context, from *kube.Pod) error {
+	for i := range from.Containers {
+		for _, m := range from.Containers[i].Spec.Mounts.List {
+			if m.Type != spec.MountVolume || m.Anonymous || !slices.Contains(from.Claims, m.Source) {
+				continue
+			}
+			if _, err := p.makeVolume(ctx, &spec.Volume{Name: m.Source}); err != nil {
+				return err
+			}
+		}
 	}
 	return nil
 }
@@ -175,6 +195,9 @@ func (p *play) makePod(ctx context.Context, from *kube.Pod) error {
 	}
 	names, err := p.makePodVolumes(ctx, from)
 	if err != nil {
+		return err
+	}
+	if err := p.makeClaims(ctx, from); err != nil {
 		return err
 	}
 	if err := p.log.announce(made{Kind: makesPod, Name: from.Spec.Name}); err != nil {
@@ -379,14 +402,17 @@ func (rt *Runtime) DownKube(ctx context.Context, plan *kube.Plan, force bool) (*
 
 func (rt *Runtime) downRest(ctx context.Context, plan *kube.Plan, force bool, out *Down) error {
 	for _, s := range plan.Secrets {
-		id, err := rt.RemoveSecret(ctx, s.Name)
+		stored, err := rt.secretNamed(ctx, s.Name)
+		if err == nil {
+			err = rt.dropSecret(ctx, stored.ID)
+		}
 		var none *NoSecretError
 		switch {
 		case errors.As(err, &none):
 		case err != nil:
 			return err
 		default:
-			out.Secrets = append(out.Secrets, id)
+			out.Secrets = append(out.Secrets, stored.ID)
 		}
 	}
 	for _, s := range plan.Services {
@@ -398,7 +424,10 @@ func (rt *Runtime) downRest(ctx context.Context, plan *kube.Plan, force bool, ou
 		return nil
 	}
 	for _, v := range plan.Volumes {
-		err := rt.RemoveVolume(ctx, v.Name, false, nil)
+		stored, err := rt.volumeNamed(ctx, v.Name)
+		if err == nil {
+			err = rt.removeVolume(ctx, stored, false, nil)
+		}
 		var none *NoVolumeError
 		switch {
 		case errors.As(err, &none):

@@ -193,7 +193,7 @@ func (rt *Runtime) dropReplaced(ctx context.Context, id string) error {
 func (p *play) replaceSecrets(ctx context.Context) error {
 	for i := range p.plan.Secrets {
 		s := &p.plan.Secrets[i]
-		old, err := p.rt.Secret(ctx, s.Name)
+		old, err := p.rt.secretNamed(ctx, s.Name)
 		if err != nil {
 			return err
 		}
@@ -226,7 +226,7 @@ func (rt *Runtime) putSecretBack(ctx context.Context, m made) error {
 	if err != nil {
 		return err
 	}
-	successor, err := rt.Secret(ctx, m.Name)
+	successor, err := rt.secretNamed(ctx, m.Name)
 	if err != nil && !errors.As(err, &none) {
 		return err
 	}

@@ -57,7 +57,10 @@ func (rt *Runtime) writeSecret(s *spec.StoredSecret, data []byte) error {
 	if err := checkSecret(s, data); err != nil {
 		return fmt.Errorf("cannot create secret %q: %w", s.Name, err)
 	}
-	s.ID, s.Created = newID()[:25], time.Now()
+	if s.ID == "" {
+		s.ID = newSecretID()
+	}
+	s.Created = time.Now()
 	s.Updated, s.Driver = s.Created, "file"
 	s.Options = map[string]string{"path": filepath.Dir(rt.dirs.Secret(s.ID))}
 	// On the disk before its row is: the secret that it replaces is removed then.
@@ -71,6 +74,8 @@ func (rt *Runtime) writeSecret(s *spec.StoredSecret, data []byte) error {
 	}
 	return nil
 }
+
+func newSecretID() string { return newID()[:25] }
 
 func checkSecret(s *spec.StoredSecret, data []byte) error {
 	switch {
@@ -140,6 +145,15 @@ func (rt *Runtime) Secret(ctx context.Context, given string) (*spec.StoredSecret
 	return s, err
 }
 
+// secretNamed finds a secret by its whole name.
+func (rt *Runtime) secretNamed(ctx context.Context, name string) (*spec.StoredSecret, error) {
+	s, err := rt.db.SecretNamed(ctx, name)
+	if errors.Is(err, store.ErrNotFound) {
+		return nil, &NoSecretError{name}
+	}
+	return s, err
+}
+
 // SecretData is what the secret holds.
 func (rt *Runtime) SecretData(s *spec.StoredSecret) ([]byte, error) {
 	data, err := os.ReadFile(rt.dirs.Secret(s.ID))
@@ -161,10 +175,15 @@ func (rt *Runtime) RemoveSecret(ctx context.Context, given string) (string, erro
 	if err != nil {
 		return "", err
 	}
-	if err := rt.db.Update(ctx, func(t *store.Tx) error { return t.RemoveSecret(s.ID) }); err != nil {
-		return "", err
+	return s.ID, rt.dropSecret(ctx, s.ID)
+}
+
+// dropSecret removes the secret of that whole ID, if it is there.
+func (rt *Runtime) dropSecret(ctx context.Context, id string) error {
+	if err := rt.db.Update(ctx, func(t *store.Tx) error { return t.RemoveSecret(id) }); err != nil {
+		return err
 	}
-	return s.ID, rt.removeSecretData(s.ID)
+	return rt.removeSecretData(id)
 }
 
 // checkSecrets refuses a container whose secrets are not there.

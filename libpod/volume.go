@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -56,7 +57,26 @@ const (
 // CreateVolume makes a volume. One without a name gets 64 hex digits.
 // store.ErrExists is in the error when the name is taken.
 func (rt *Runtime) CreateVolume(ctx context.Context, v *spec.Volume) error {
-	v.Created = time.Now()
+	if err := rt.recordVolume(ctx, v); err != nil {
+		return err
+	}
+	return rt.finishVolume(v)
+}
+
+// finishVolume gives a volume that is in the database its directory.
+func (rt *Runtime) finishVolume(v *spec.Volume) error {
+	if err := rt.makeVolumeDir(v); err != nil {
+		return err
+	}
+	rt.volumeEvent("create", v.Name)
+	return rt.firstOwner(v)
+}
+
+// recordVolume puts a volume into the database. After an error it is not there.
+func (rt *Runtime) recordVolume(ctx context.Context, v *spec.Volume) error {
+	if v.Created.IsZero() {
+		v.Created = time.Now()
+	}
 	if v.Name == "" {
 		v.Name, v.Anonymous = newID(), true
 	}
@@ -76,16 +96,10 @@ func (rt *Runtime) CreateVolume(ctx context.Context, v *spec.Volume) error {
 		}
 	}
 	err := rt.db.Update(ctx, func(t *store.Tx) error { return t.AddVolume(v) })
-	if err == nil {
-		err = rt.makeVolumeDir(v)
-	} else if errors.Is(err, store.ErrExists) {
+	if errors.Is(err, store.ErrExists) {
 		err = fmt.Errorf("volume with name %s already exists: %w", v.Name, err)
 	}
-	if err == nil {
-		rt.volumeEvent("create", v.Name)
-		return rt.firstOwner(v)
-	}
-	if v.StorageID != "" {
+	if err != nil && v.StorageID != "" {
 		images, openErr := rt.Images()
 		if openErr != nil {
 			return errors.Join(err, openErr)
@@ -290,6 +304,18 @@ func (v *Volume) RunningUsers(ctx context.Context) (int, error) {
 	return n, nil
 }
 
+// volumeNamed finds a volume by its whole name.
+func (rt *Runtime) volumeNamed(ctx context.Context, name string) (*Volume, error) {
+	all, err := rt.Volumes(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if i := slices.IndexFunc(all, func(v *Volume) bool { return v.Name == name }); i >= 0 {
+		return all[i], nil
+	}
+	return nil, &NoVolumeError{name}
+}
+
 // RemoveVolume removes a volume and, with force, the containers that use it.
 // timeout is for stopping those, in seconds; nil: their own.
 func (rt *Runtime) RemoveVolume(ctx context.Context, name string, force bool, timeout *uint) error {
@@ -297,6 +323,10 @@ func (rt *Runtime) RemoveVolume(ctx context.Context, name string, force bool, ti
 	if err != nil {
 		return err
 	}
+	return rt.removeVolume(ctx, v, force, timeout)
+}
+
+func (rt *Runtime) removeVolume(ctx context.Context, v *Volume, force bool, timeout *uint) error {
 	for _, id := range v.Users {
 		if !force {
 			return &VolumeInUseError{v.Name, v.Users}
@@ -320,6 +350,9 @@ const goneVolume = ".gone-"
 // transaction: whoever makes a volume of that name next starts empty, even if
 // this process is killed before all data is deleted.
 func (rt *Runtime) eraseVolume(ctx context.Context, v *spec.Volume) error {
+	if foreign, err := rt.foreign(ctx, v.Name); err != nil || foreign {
+		return err // the lock would make the directory look like ours
+	}
 	lock, err := rt.lockVolume(ctx, v.Name)
 	if err != nil {
 		return err

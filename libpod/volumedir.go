@@ -83,12 +83,26 @@ func (rt *Runtime) ours(dir string) bool {
 // refuseForeignVolume says no to a new volume whose directory belongs to
 // somebody else.
 func (rt *Runtime) refuseForeignVolume(ctx context.Context, name string) error {
-	dir := rt.dirs.Volume(name)
-	if _, err := os.Lstat(dir); err != nil || rt.ours(dir) {
-		return nil
+	foreign, err := rt.foreign(ctx, name)
+	if err == nil && foreign {
+		err = fmt.Errorf("%s is there already and was not made by carob", rt.dirs.Volume(name))
 	}
-	if _, err := rt.db.Volume(ctx, name); errors.Is(err, store.ErrNotFound) {
-		return fmt.Errorf("cannot create volume %s: %s is there already and was not made by carob", name, dir)
+	if err != nil {
+		return fmt.Errorf("cannot create volume %s: %w", name, err)
 	}
 	return nil
+}
+
+// foreign tells whether a volume that the database does not have has a
+// directory all the same, of somebody else's.
+func (rt *Runtime) foreign(ctx context.Context, name string) (bool, error) {
+	dir := rt.dirs.Volume(name)
+	if _, err := os.Lstat(dir); err != nil || rt.ours(dir) {
+		return false, nil
+	}
+	_, err := rt.db.Volume(ctx, name)
+	if errors.Is(err, store.ErrNotFound) {
+		return true, nil
+	}
+	return false, err
 }

@@ -138,6 +138,11 @@ func (d *DB) Secret(ctx context.Context, given string) (*spec.StoredSecret, erro
 	return some[0], nil
 }
 
+// SecretNamed finds one by its whole name.
+func (d *DB) SecretNamed(ctx context.Context, name string) (*spec.StoredSecret, error) {
+	return one[spec.StoredSecret](ctx, d, "SELECT spec FROM secret WHERE name = ?", name)
+}
+
 func list[T any](ctx context.Context, d *DB, q string, args ...any) ([]*T, error) {
 	rows, err := d.sql.QueryContext(ctx, q, args...)
 	if err != nil {
