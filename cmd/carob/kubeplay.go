@@ -218,6 +218,11 @@ func configurePods(pods []kube.Pod, conf *config.Config) error {
 		infra.applyShared(&conf.Containers)
 		infra.applyNetwork(&conf.Network, conf.Engine.NetworkCmdOptions.Values)
 		pods[i].Infra = infra.c
+		for k := range pods[i].HostPaths { // a killed play is undone by a command elsewhere
+			if err := makeAbsolute([]*string{&pods[i].HostPaths[k].Path}); err != nil {
+				return err
+			}
+		}
 		for k := range pods[i].Containers {
 			c := &pods[i].Containers[k]
 			if err := configureMember(&c.Spec, conf); err != nil {
