@@ -19,7 +19,6 @@ func perContainer() map[string]func(c *spec.Container, value string) error {
 		"autoremove": func(c *spec.Container, v string) error { c.Remove = truth(v); return nil },
 		"init":       func(c *spec.Container, v string) error { c.Process.Init = truth(v); return nil },
 		"privileged": func(c *spec.Container, v string) error { c.Security.Privileged = truth(v); return nil },
-		"cid-file":   func(c *spec.Container, v string) error { c.CIDFile = v; return nil },
 		"seccomp":    func(c *spec.Container, v string) error { c.Security.Seccomp = v; return nil },
 		"apparmor":   func(c *spec.Container, v string) error { c.Security.AppArmor = v; return nil },
 		"label":      func(c *spec.Container, v string) error { c.Security.Label = strings.Split(v, ",label="); return nil },

@@ -286,6 +286,9 @@ func (p *pod) setPorts() error {
 					return p.errorf(p.at("%s[%d].ports[%d].name", list.path, i, k), "there are two ports %s", port.Name)
 				}
 				names[port.Name] = port.Name != ""
+				if err := p.checkHostNetwork(out, p.at("%s[%d].ports[%d]", list.path, i, k)); err != nil {
+					return err
+				}
 				if given(out) || p.spec.HostNetwork {
 					continue // on the host's network a port needs no publishing
 				}
@@ -301,6 +304,21 @@ func (p *pod) setPorts() error {
 	if n.Mode == "none" && len(n.Ports) > 0 {
 		p.warnAt(p.path, "has ports that are not published: with --network none there is nothing to publish from")
 		n.Ports = nil
+	}
+	return nil
+}
+
+// checkHostNetwork refuses another port of the host than the container's own
+// where they are the same thing.
+func (p *pod) checkHostNetwork(port spec.Port, at string) error {
+	if !p.spec.HostNetwork {
+		return nil
+	}
+	if port.HostPort != 0 && port.HostPort != port.Container {
+		return p.errorf(at+".hostPort", "with hostNetwork it must be the containerPort %d, not %d", port.Container, port.HostPort)
+	}
+	if port.HostIP != "" {
+		p.warnAt(at+".hostIP", "has no effect with hostNetwork: the container chooses where it listens")
 	}
 	return nil
 }

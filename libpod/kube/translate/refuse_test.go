@@ -14,6 +14,10 @@ func inVolumes(volume string) string {
 	return inPod("containers: [{name: c, image: i}], volumes: [{name: v, " + volume + "}]")
 }
 
+func inDevice(mount string) string {
+	return inPod("containers: [{name: c, image: i, volumeMounts: [{name: v, mountPath: /dev/v, " + mount + "}]}], volumes: [{name: v, hostPath: {path: /dev/null, type: CharDevice}}]")
+}
+
 func inPod(spec string) string {
 	return "{apiVersion: v1, kind: Pod, metadata: {name: p}, spec: {" + spec + "}}"
 }
@@ -26,36 +30,39 @@ func workload(version, kind, fields string) string {
 // would otherwise have to choose or to leave something out.
 func TestRefuses(t *testing.T) {
 	for yaml, want := range map[string]string{
-		inContainer("livenessProbe: {exec: {command: [a]}, successThreshold: 2}"):                                                                           "spec.containers[0].livenessProbe: successThreshold 2",
-		inContainer("startupProbe: {exec: {command: [a]}, successThreshold: 2}"):                                                                            "spec.containers[0].startupProbe: successThreshold 2",
-		inContainer("readinessProbe: {exec: {command: [a]}, terminationGracePeriodSeconds: 2}"):                                                             "spec.containers[0].readinessProbe: terminationGracePeriodSeconds",
-		inContainer("livenessProbe: {exec: {command: [a]}, terminationGracePeriodSeconds: 0}"):                                                              "terminationGracePeriodSeconds 0 is out of range",
-		inContainer("livenessProbe: {httpGet: {port: 1, httpHeaders: [{name: a b}]}}"):                                                                      `httpGet.httpHeaders[0].name: "a b"`,
-		inContainer("lifecycle: {postStart: {}}"):                                                                                                           "spec.containers[0].lifecycle.postStart: it is none of",
-		inContainer("env: [{name: A, valueFrom: {fieldRef: {fieldPath: a}, resourceFieldRef: {}}}]"):                                                        "spec.containers[0].env[0].valueFrom: fieldRef and resourceFieldRef contradict",
-		inContainer("envFrom: [{configMapRef: {name: a}, secretRef: {name: a}}]"):                                                                           "spec.containers[0].envFrom[0]: configMapRef and secretRef contradict",
-		inContainer("resources: {limits: {memory: -1}}"):                                                                                                    "spec.containers[0].resources.limits[memory]: -1 is negative",
-		inContainer("resources: {limits: {memory: 1Mi}, requests: {memory: 2Mi}}"):                                                                          "spec.containers[0].resources.requests[memory]: 2Mi is more than the limit 1Mi",
-		inContainer("ports: [{containerPort: 1, hostPort: 1, hostIP: a}]"):                                                                                  `spec.containers[0].ports[0]: hostIP "a"`,
-		inContainer("ports: [{name: a, containerPort: 1}, {name: a, containerPort: 2}]"):                                                                    "spec.containers[0].ports[1].name: there are two ports a",
-		inPod("containers: [{name: c, image: i, volumeMounts: [{name: v, mountPath: /a}, {name: v, mountPath: /a/}]}], volumes: [{name: v}]"):               "spec.containers[0].volumeMounts[1].mountPath: there are two mounts on /a",
-		inVolumes("emptyDir: {}, hostPath: {path: /}"):                                                                                                      "spec.volumes[0]: hostPath and emptyDir contradict",
-		inVolumes("emptyDir: {sizeLimit: -1}"):                                                                                                              "spec.volumes[0].emptyDir.sizeLimit: -1 is negative",
-		inVolumes("projected: {sources: [{}]}"):                                                                                                             "spec.volumes[0].projected: it names no source",
-		inVolumes("projected: {sources: [{secret: {name: a}, configMap: {name: b}}, {}]}"):                                                                  "spec.volumes[0].projected.sources[0]: secret and configMap contradict",
-		inPod("containers: [{name: c, image: i}], hostname: a b"):                                                                                           `spec.hostname: "a b"`,
-		inPod("containers: [{name: c, image: i}], subdomain: a b"):                                                                                          `spec.subdomain: "a b"`,
-		inPod("containers: [{name: c, image: i}], hostAliases: [{ip: a, hostnames: [b]}]"):                                                                  `spec.hostAliases[0].ip: "a"`,
-		inPod("containers: [{name: c, image: i}], hostAliases: [{ip: 192.0.2.1, hostnames: [a b]}]"):                                                        `spec.hostAliases[0].hostnames: "a b"`,
-		inPod("containers: [{name: c, image: i}], dnsConfig: {nameservers: [a]}"):                                                                           `spec.dnsConfig.nameservers[0]: "a"`,
-		inPod("containers: [{name: c, image: i}], dnsConfig: {options: [{value: a}]}"):                                                                      "spec.dnsConfig.options[0].name: it is missing",
-		workload("batch/v1", "Job", "completions: -1"):                                                                                                      "spec.completions is -1",
-		workload("batch/v1", "Job", "backoffLimit: -1"):                                                                                                     "spec.backoffLimit is -1",
-		workload("batch/v1", "Job", "completionMode: A"):                                                                                                    `spec.completionMode "A"`,
-		workload("batch/v1", "Job", "completionMode: Indexed"):                                                                                              "spec.completions is missing",
-		workload("apps/v1", "StatefulSet", "ordinals: {start: -1}"):                                                                                         "spec.ordinals.start is -1",
-		workload("apps/v1", "StatefulSet", "volumeClaimTemplates: [{spec: {}}]"):                                                                            `spec.volumeClaimTemplates[0].metadata.name: "" is no name`,
-		workload("apps/v1", "StatefulSet", "volumeClaimTemplates: [{metadata: {name: a}}, {metadata: {name: a}}]"):                                          "spec.volumeClaimTemplates[1].metadata.name: there are two claims a",
+		inContainer("livenessProbe: {exec: {command: [a]}, successThreshold: 2}"):                                                             "spec.containers[0].livenessProbe: successThreshold 2",
+		inContainer("startupProbe: {exec: {command: [a]}, successThreshold: 2}"):                                                              "spec.containers[0].startupProbe: successThreshold 2",
+		inContainer("readinessProbe: {exec: {command: [a]}, terminationGracePeriodSeconds: 2}"):                                               "spec.containers[0].readinessProbe: terminationGracePeriodSeconds",
+		inContainer("livenessProbe: {exec: {command: [a]}, terminationGracePeriodSeconds: 0}"):                                                "terminationGracePeriodSeconds 0 is out of range",
+		inContainer("livenessProbe: {httpGet: {port: 1, httpHeaders: [{name: a b}]}}"):                                                        `httpGet.httpHeaders[0].name: "a b"`,
+		inContainer("lifecycle: {postStart: {}}"):                                                                                             "spec.containers[0].lifecycle.postStart: it is none of",
+		inContainer("env: [{name: A, valueFrom: {fieldRef: {fieldPath: a}, resourceFieldRef: {}}}]"):                                          "spec.containers[0].env[0].valueFrom: fieldRef and resourceFieldRef contradict",
+		inContainer("envFrom: [{configMapRef: {name: a}, secretRef: {name: a}}]"):                                                             "spec.containers[0].envFrom[0]: configMapRef and secretRef contradict",
+		inContainer("resources: {limits: {memory: -1}}"):                                                                                      "spec.containers[0].resources.limits[memory]: -1 is negative",
+		inContainer("resources: {limits: {memory: 1Mi}, requests: {memory: 2Mi}}"):                                                            "spec.containers[0].resources.requests[memory]: 2Mi is more than the limit 1Mi",
+		inContainer("ports: [{containerPort: 1, hostPort: 1, hostIP: a}]"):                                                                    `spec.containers[0].ports[0]: hostIP "a"`,
+		inContainer("ports: [{name: a, containerPort: 1}, {name: a, containerPort: 2}]"):                                                      "spec.containers[0].ports[1].name: there are two ports a",
+		inPod("containers: [{name: c, image: i, volumeMounts: [{name: v, mountPath: /a}, {name: v, mountPath: /a/}]}], volumes: [{name: v}]"): "spec.containers[0].volumeMounts[1].mountPath: there are two mounts on /a",
+		inPod("hostNetwork: true, containers: [{name: c, image: i, ports: [{containerPort: 80, hostPort: 8080}]}]"):                           "spec.containers[0].ports[0].hostPort: with hostNetwork it must be the containerPort 80, not 8080",
+		inDevice("subPath: a"):                                                                                     "spec.containers[0].volumeMounts[0].subPath: a device has nothing below it",
+		inDevice("subPathExpr: a"):                                                                                 "spec.containers[0].volumeMounts[0].subPath: a device has nothing below it",
+		inVolumes("emptyDir: {}, hostPath: {path: /}"):                                                             "spec.volumes[0]: hostPath and emptyDir contradict",
+		inVolumes("emptyDir: {sizeLimit: -1}"):                                                                     "spec.volumes[0].emptyDir.sizeLimit: -1 is negative",
+		inVolumes("projected: {sources: [{}]}"):                                                                    "spec.volumes[0].projected: it names no source",
+		inVolumes("projected: {sources: [{secret: {name: a}, configMap: {name: b}}, {}]}"):                         "spec.volumes[0].projected.sources[0]: secret and configMap contradict",
+		inPod("containers: [{name: c, image: i}], hostname: a b"):                                                  `spec.hostname: "a b"`,
+		inPod("containers: [{name: c, image: i}], subdomain: a b"):                                                 `spec.subdomain: "a b"`,
+		inPod("containers: [{name: c, image: i}], hostAliases: [{ip: a, hostnames: [b]}]"):                         `spec.hostAliases[0].ip: "a"`,
+		inPod("containers: [{name: c, image: i}], hostAliases: [{ip: 192.0.2.1, hostnames: [a b]}]"):               `spec.hostAliases[0].hostnames: "a b"`,
+		inPod("containers: [{name: c, image: i}], dnsConfig: {nameservers: [a]}"):                                  `spec.dnsConfig.nameservers[0]: "a"`,
+		inPod("containers: [{name: c, image: i}], dnsConfig: {options: [{value: a}]}"):                             "spec.dnsConfig.options[0].name: it is missing",
+		workload("batch/v1", "Job", "completions: -1"):                                                             "spec.completions is -1",
+		workload("batch/v1", "Job", "backoffLimit: -1"):                                                            "spec.backoffLimit is -1",
+		workload("batch/v1", "Job", "completionMode: A"):                                                           `spec.completionMode "A"`,
+		workload("batch/v1", "Job", "completionMode: Indexed"):                                                     "spec.completions is missing",
+		workload("apps/v1", "StatefulSet", "ordinals: {start: -1}"):                                                "spec.ordinals.start is -1",
+		workload("apps/v1", "StatefulSet", "volumeClaimTemplates: [{spec: {}}]"):                                   `spec.volumeClaimTemplates[0].metadata.name: "" is no name`,
+		workload("apps/v1", "StatefulSet", "volumeClaimTemplates: [{metadata: {name: a}}, {metadata: {name: a}}]"): "spec.volumeClaimTemplates[1].metadata.name: there are two claims a",
 		"{apiVersion: v1, kind: List, items: [{apiVersion: v1, kind: Service, metadata: {name: a}}, {apiVersion: v1, kind: Service, metadata: {name: a}}]}": "Service a: there are two of that name",
 		"{apiVersion: v1, kind: ConfigMap, metadata: {name: a}, data: {b: c}}":                                                                              "nothing is made of what it holds, ConfigMap a",
 		"{apiVersion: a/v1, kind: AllowList, metadata: {name: a}}":                                                                                          "nothing is made of what it holds, AllowList a",
@@ -64,6 +71,31 @@ func TestRefuses(t *testing.T) {
 		if plan != nil || err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s\n\twanted: %s\n\tgot: %v", yaml, want, err)
 		}
+	}
+}
+
+// TestWarns: what cannot have its effect is spoken of.
+func TestWarns(t *testing.T) {
+	for yaml, want := range map[string]string{
+		inPod("hostNetwork: true, containers: [{name: c, image: i, ports: [{containerPort: 80, hostIP: 127.0.0.1}]}]"):                                     "spec.containers[0].ports[0].hostIP has no effect",
+		inDevice("mountPropagation: HostToContainer"):                                                                                                      "spec.containers[0].volumeMounts[0].mountPropagation has no effect on a device",
+		"{apiVersion: v1, kind: Pod, metadata: {name: p, annotations: {io.podman.annotations.cid-file/c: /a}}, spec: {containers: [{name: c, image: i}]}}": "metadata.annotations[io.podman.annotations.cid-file/c] is not supported",
+	} {
+		_, warnings, err := Plan(source([]byte(yaml)))
+		if err != nil || !strings.Contains(strings.Join(warnings, "\n"), want) {
+			t.Errorf("%s\n\twanted: %s\n\tgot: %v %q", yaml, want, err, warnings)
+		}
+	}
+}
+
+// TestReadOnlyDevice: a device that is mounted read-only is not written to.
+func TestReadOnlyDevice(t *testing.T) {
+	plan, _, err := Plan(source([]byte(inDevice("readOnly: true"))))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := plan.Pods[0].Containers[0].Spec.Mounts.Devices; len(got) != 1 || got[0] != "/dev/null:/dev/v:r" {
+		t.Errorf("the devices are %q", got)
 	}
 }
 

@@ -191,7 +191,7 @@ func containerFields() map[string]field {
 		"Container.stdin":                    {level: yes}, "Container.tty": {level: yes}, "Container.stdinOnce": {level: no, note: "stdin stays open for the next attach"},
 
 		"ContainerPort.name": {level: yes}, "ContainerPort.containerPort": {level: yes}, "ContainerPort.protocol": {level: yes},
-		"ContainerPort.hostPort": {level: yes}, "ContainerPort.hostIP": {level: yes},
+		"ContainerPort.hostPort": {level: yes, note: "with hostNetwork the containerPort or none"}, "ContainerPort.hostIP": {level: yes},
 
 		"EnvVar.name": {level: yes}, "EnvVar.value": {level: yes}, "EnvVar.valueFrom": {level: yes},
 		"EnvVarSource.configMapKeyRef": {level: yes}, "EnvVarSource.secretKeyRef": {level: yes, note: "read at each start; never in inspect"},

@@ -410,8 +410,7 @@ func (m *member) mount(v *volume, vm *core.VolumeMount, at string) error {
 		return m.errorf(at+".mountPath", "%q is not an absolute path without a colon", vm.MountPath)
 	}
 	if v.device {
-		m.out.Mounts.Devices = append(m.out.Mounts.Devices, v.mount.Source+":"+vm.MountPath)
-		return nil
+		return m.mountDevice(v, vm, at)
 	}
 	out := v.mount
 	out.Destination, out.Options = vm.MountPath, slices.Clone(v.mount.Options)
@@ -429,6 +428,22 @@ func (m *member) mount(v *volume, vm *core.VolumeMount, at string) error {
 		return err
 	}
 	m.out.Mounts.List = append(m.out.Mounts.List, out)
+	return nil
+}
+
+// mountDevice gives the container a device of the host.
+func (m *member) mountDevice(v *volume, vm *core.VolumeMount, at string) error {
+	if vm.SubPath != "" || vm.SubPathExpr != "" {
+		return m.errorf(at+".subPath", "a device has nothing below it")
+	}
+	if vm.MountPropagation != nil && *vm.MountPropagation != core.MountPropagationNone {
+		m.warnAt(at+".mountPropagation", "has no effect on a device")
+	}
+	word := v.mount.Source + ":" + vm.MountPath
+	if vm.ReadOnly {
+		word += ":r"
+	}
+	m.out.Mounts.Devices = append(m.out.Mounts.Devices, word)
 	return nil
 }
 
