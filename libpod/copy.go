@@ -227,6 +227,7 @@ func (p Place) unpack(r io.Reader, t *filetree.Tree, dir string, o CopyOptions) 
 	u := filetree.UnpackOptions{Overwrite: o.Overwrite, SkipDevices: rootless()}
 	if p.Container == nil {
 		u.IDs = func(int, int) (int, int) { return 0, 0 }
+		u.NoLinks = true
 		return t.Unpack(r, dir, u)
 	}
 	user, err := p.Container.user(t)

@@ -93,6 +93,46 @@ func TestCorner54HostileArchivesStayInside(t *testing.T) {
 	}
 }
 
+// TestCorner54NoLinks: an earlier archive brought links; they lead out of what
+// is unpacked into, though not out of the tree.
+func TestCorner54NoLinks(t *testing.T) {
+	for name, entries := range map[string][]tar.Header{
+		"below":     {{Name: "d/x/file"}},
+		"directory": {{Name: "d/x", Typeflag: tar.TypeDir}, {Name: "d/x/file"}},
+		"hard link": {{Name: "d/file", Typeflag: tar.TypeLink, Linkname: "d/x/victim"}},
+		"above":     {{Name: "d/up/other/file"}},
+	} {
+		for _, overwrite := range []bool{false, true} {
+			top := t.TempDir()
+			for _, dir := range []string{"real/d", "other"} {
+				if err := os.MkdirAll(filepath.Join(top, dir), 0o755); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if err := os.WriteFile(filepath.Join(top, "other/victim"), nil, 0o600); err != nil {
+				t.Fatal(err)
+			}
+			for _, link := range [][2]string{{"/other", "real/d/x"}, {"../..", "real/d/up"}, {"/real", "out"}} {
+				if err := os.Symlink(link[0], filepath.Join(top, link[1])); err != nil {
+					t.Fatal(err)
+				}
+			}
+			o := mine()
+			o.NoLinks, o.Overwrite = true, overwrite
+			err := open(t, top).Unpack(archive(t, entries...), "/out", o) // the directory itself may be behind a link
+			if replaced := overwrite && name == "directory"; (err == nil) != replaced {
+				t.Errorf("%s: %v", name, err)
+			}
+			if names, err := os.ReadDir(filepath.Join(top, "other")); err != nil || len(names) != 1 {
+				t.Errorf("%s: outside has %v, %v", name, names, err)
+			}
+			if _, err := os.Lstat(filepath.Join(top, "real/d/file")); err == nil {
+				t.Errorf("%s: it has a file of outside", name)
+			}
+		}
+	}
+}
+
 func TestCorner54PackAndUnpack(t *testing.T) {
 	src, dst := t.TempDir(), t.TempDir()
 	if err := os.MkdirAll(filepath.Join(src, "d/sub"), 0o750); err != nil {

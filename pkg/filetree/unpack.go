@@ -2,6 +2,7 @@ package filetree
 
 import (
 	"archive/tar"
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -20,6 +21,9 @@ type UnpackOptions struct {
 	IDs func(uid, gid int) (int, int)
 	// Overwrite lets a directory take the place of another file, and the reverse.
 	Overwrite bool
+	// NoLinks follows no link below the directory that is unpacked into: one
+	// that an earlier archive brought would lead anywhere on the host.
+	NoLinks bool
 	// SkipDevices leaves out device nodes, which an unprivileged user cannot make.
 	SkipDevices bool
 }
@@ -29,6 +33,14 @@ type UnpackOptions struct {
 func (t *Tree) Unpack(r io.Reader, dir string, o UnpackOptions) error {
 	u := &unpacker{tree: t, dir: path.Clean("/" + dir), o: o}
 	defer u.forget()
+	if o.NoLinks {
+		top, err := t.open(dir, unix.O_PATH|unix.O_DIRECTORY)
+		if err != nil {
+			return err
+		}
+		defer top.Close()
+		u.top = top
+	}
 	in := tar.NewReader(r)
 	for {
 		h, err := in.Next()
@@ -48,6 +60,7 @@ func (t *Tree) Unpack(r io.Reader, dir string, o UnpackOptions) error {
 type unpacker struct {
 	tree *Tree
 	dir  string
+	top  *os.File // dir, with NoLinks
 	o    UnpackOptions
 
 	// The directory the last entry went to.
@@ -65,6 +78,16 @@ type dirTime struct {
 // place is where an archive's name is in the tree.
 func (u *unpacker) place(name string) string { return path.Join(u.dir, path.Clean("/"+name)) }
 
+// open opens a place in the tree; its last component may be a link only where
+// links are followed.
+func (u *unpacker) open(place string, flags int) (*os.File, error) {
+	if u.top == nil {
+		return u.tree.open(place, flags)
+	}
+	below := strings.TrimPrefix(strings.TrimPrefix(place, u.dir), "/")
+	return openAt(u.top, cmp.Or(below, "."), place, flags, unix.RESOLVE_BENEATH|unix.RESOLVE_NO_SYMLINKS)
+}
+
 func (u *unpacker) forget() {
 	if u.parent != nil {
 		u.parent.Close()
@@ -77,7 +100,7 @@ func (u *unpacker) enter(name string) (*os.File, error) {
 	if u.parent != nil && u.parentName == name {
 		return u.parent, nil
 	}
-	dir, err := u.tree.open(name, unix.O_PATH|unix.O_DIRECTORY)
+	dir, err := u.open(name, unix.O_PATH|unix.O_DIRECTORY)
 	if errors.Is(err, unix.ENOENT) && name != "/" {
 		above, err := u.enter(path.Dir(name))
 		if err != nil {
@@ -90,7 +113,7 @@ func (u *unpacker) enter(name string) (*os.File, error) {
 			uid, gid := u.o.IDs(0, 0)
 			_ = unix.Fchownat(int(above.Fd()), path.Base(name), uid, gid, unix.AT_SYMLINK_NOFOLLOW)
 		}
-		dir, err = u.tree.open(name, unix.O_PATH|unix.O_DIRECTORY)
+		dir, err = u.open(name, unix.O_PATH|unix.O_DIRECTORY)
 		if err != nil {
 			return nil, err
 		}
@@ -137,13 +160,13 @@ func (u *unpacker) owner(h *tar.Header) (int, int) {
 	return u.o.IDs(h.Uid, h.Gid)
 }
 
-// directory makes a directory, or takes the one that is there, also by way of
-// a link.
+// directory makes a directory, or takes the one that is there, where links are
+// followed also by way of one.
 func (u *unpacker) directory(parent *os.File, base, place string, h *tar.Header) error {
 	err := unix.Mkdirat(int(parent.Fd()), base, 0o700)
 	if errors.Is(err, unix.EEXIST) {
-		if mode, err := u.tree.Stat(place); err == nil && mode.IsDir() {
-			return nil
+		if there, err := u.open(place, unix.O_PATH|unix.O_DIRECTORY); err == nil {
+			return there.Close()
 		}
 		if !u.o.Overwrite {
 			return errors.New("a file that is no directory has that name (--overwrite replaces it)")
@@ -227,7 +250,7 @@ func removeTree(parent *os.File, base string) error {
 }
 
 func (u *unpacker) hardLink(parent *os.File, base, target string) error {
-	from, err := u.tree.open(path.Dir(target), unix.O_PATH|unix.O_DIRECTORY)
+	from, err := u.open(path.Dir(target), unix.O_PATH|unix.O_DIRECTORY)
 	if err != nil {
 		return err
 	}
@@ -290,7 +313,7 @@ func (u *unpacker) dress(f *os.File, h *tar.Header) error {
 
 func (u *unpacker) setTimes() error {
 	for i := len(u.dirs) - 1; i >= 0; i-- {
-		dir, err := u.tree.open(u.dirs[i].name, unix.O_RDONLY|unix.O_DIRECTORY)
+		dir, err := u.open(u.dirs[i].name, unix.O_RDONLY|unix.O_DIRECTORY)
 		if err != nil {
 			continue // somebody removed it meanwhile
 		}
