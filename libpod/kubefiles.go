@@ -138,9 +138,9 @@ func (w *filler) write(name string, data []byte, mode fs.FileMode) error {
 	return os.Chmod(path, mode)
 }
 
-// groupClaims gives the pod's fsGroup what its claims hold, unless they have
+// groupPodClaims gives the pod's fsGroup what its claims hold, unless they have
 // that group already.
-func (p *play) groupClaims(ctx context.Context, pod *Pod, from *kube.Pod) error {
+func (p *play) groupPodClaims(ctx context.Context, pod *Pod, from *kube.Pod) error {
 	if from.FSGroup == nil {
 		return nil
 	}
@@ -153,6 +153,9 @@ func (p *play) groupClaims(ctx context.Context, pod *Pod, from *kube.Pod) error 
 		v, err := p.rt.db.Volume(ctx, name)
 		if err != nil || mounted(v) {
 			continue // no container mounts it, or it has an owner of its own
+		}
+		if err := p.noteGroup(name, gid); err != nil {
+			return err
 		}
 		if err := groupTree(p.rt.VolumeData(name), gid); err != nil {
 			return fmt.Errorf("cannot give volume %s to group %d: %w", name, *from.FSGroup, err)

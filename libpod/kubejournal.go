@@ -27,6 +27,7 @@ const (
 	makesAside       = "aside" // a pod, by its ID
 	makesSecretAside = "secret-aside"
 	makesOtherObject = "other-object"
+	makesGroup       = "group" // of what a volume holds
 	// makesDone: all was made; what was replaced can go.
 	makesDone = "done"
 )
@@ -39,6 +40,7 @@ type made struct {
 	Created time.Time         `json:"created,omitzero"` // what the volume says
 	Live    []string          `json:"live,omitempty"`   // containers that run in a pod that is replaced
 	Object  *store.KubeObject `json:"object,omitempty"` // that is replaced
+	Group   *groupBefore      `json:"group,omitempty"`
 }
 
 // journal is the list of all that one play makes, each line written before
@@ -142,16 +144,7 @@ func (j *journal) settle(ctx context.Context) error {
 // undo removes what the journal lists, the latest first, and ends it.
 func (j *journal) undo(ctx context.Context) error {
 	var failed, told []error
-	skip := false
-	for _, m := range slices.Backward(j.lines) {
-		if m.Kind == makesNothing {
-			skip = true
-			continue
-		}
-		if skip {
-			skip = false
-			continue
-		}
+	for _, m := range j.undoOrder() {
 		var err error
 		if m.Kind == makesAside {
 			var tell error
@@ -165,6 +158,29 @@ func (j *journal) undo(ctx context.Context) error {
 		}
 	}
 	return errors.Join(errors.Join(told...), j.end(failed))
+}
+
+// undoOrder lists what was made, the latest first. Groups are given back when
+// the new pods have gone, and the old ones do not run again yet.
+func (j *journal) undoOrder() []made {
+	var rest, groups, asides []made
+	skip := false
+	for _, m := range slices.Backward(j.lines) {
+		switch {
+		case m.Kind == makesNothing:
+			skip = true
+			continue
+		case skip:
+		case m.Kind == makesGroup:
+			groups = append(groups, m)
+		case m.Kind == makesAside:
+			asides = append(asides, m)
+		default:
+			rest = append(rest, m)
+		}
+		skip = false
+	}
+	return slices.Concat(rest, groups, asides)
 }
 
 // unmake removes one thing, if it is there and was made by the play.
@@ -186,6 +202,8 @@ func (rt *Runtime) unmake(ctx context.Context, m made, play string) error {
 		return rt.putSecretBack(ctx, m)
 	case makesOtherObject:
 		return rt.putObjectBack(ctx, m)
+	case makesGroup:
+		return rt.giveGroupBack(m)
 	case makesDir, makesFile:
 		return removeEmpty(m)
 	}

@@ -101,7 +101,8 @@ func (p *play) checkPods(ctx context.Context) error {
 
 func (p *play) make(ctx context.Context) error {
 	for _, step := range []func(context.Context) error{
-		p.setAside, p.makeSecrets, p.makeVolumes, p.makePods, p.stopReplaced, p.replaceSecrets, p.keepServices, p.startPods,
+		p.setAside, p.makeSecrets, p.makeVolumes, p.makePods,
+		p.stopReplaced, p.groupClaims, p.replaceSecrets, p.keepServices, p.startPods,
 	} {
 		if err := step(ctx); err != nil {
 			return err
@@ -227,7 +228,7 @@ func (p *play) makePod(ctx context.Context, from *kube.Pod) error {
 		}
 	}
 	p.out.Pods = append(p.out.Pods, out)
-	return p.groupClaims(ctx, pod, from)
+	return nil
 }
 
 func (p *play) dropAllLimits() {
