@@ -29,16 +29,16 @@ type machine struct {
 
 // machines are those that run scripts. Those that take longest come first.
 var machines = []machine{
-	{name: "units", phases: []phase{{groups: []group{{"units", "ct"}}}}},
-	{name: "user", phases: []phase{{groups: []group{{"user", "ct"}, {"wide", "wide"}, {"root", "root"}}}}},
+	{name: "units", phases: []phase{{groups: []group{{"units", "ct"}}, kernel: noAudit}}},
+	{name: "user", phases: []phase{{groups: []group{{"user", "ct"}, {"wide", "wide"}, {"root", "root"}}, kernel: noAudit}}},
 	{name: "reboot", phases: []phase{
-		{groups: []group{{"quadlet", "ct"}, {"before-reboot", "ct"}, {"before-reboot-units", "wide"}}},
-		{groups: []group{{"after-reboot", "ct"}, {"after-reboot-units", "wide"}}},
+		{groups: []group{{"quadlet", "ct"}, {"before-reboot", "ct"}, {"before-reboot-units", "wide"}}, kernel: noAudit},
+		{groups: []group{{"after-reboot", "ct"}, {"after-reboot-units", "wide"}}, kernel: noAudit},
 	}},
 	// Files that were made without SELinux have no labels. The scripts switch
 	// to enforcing, as it is not the machine's boot that is tested.
 	{name: "selinux", phases: []phase{
-		{groups: []group{{"selinux", "ct"}}, kernel: "security=selinux selinux=1 enforcing=0 audit=1"},
+		{groups: []group{{"selinux", "ct"}}, kernel: "security=selinux selinux=1 enforcing=0"},
 	}},
 }
 
