@@ -154,7 +154,7 @@ func (s *infraStart) enterGroup(ctx context.Context, sb *sandbox.Sandbox) (*stor
 
 // finish makes what members will want, waits for the network and lets the
 // sandbox live on. What is written last is the record: before that the
-// sandbox ends with us.
+// sandbox ends with us, and after that nothing of ours may fail any more.
 func (s *infraStart) finish(ctx context.Context, sb *sandbox.Sandbox) error {
 	if err := s.setSysctls(sb.PID); err != nil {
 		return err
@@ -166,6 +166,9 @@ func (s *infraStart) finish(ctx context.Context, sb *sandbox.Sandbox) error {
 		return err
 	}
 	c := s.c
+	if err := c.writeMonitorPID(sb.PID); err != nil {
+		return err
+	}
 	if err := os.WriteFile(filepath.Join(c.RunDir(), store.SandboxFile), nil, 0o600); err != nil {
 		return err
 	}
@@ -183,7 +186,7 @@ func (s *infraStart) finish(ctx context.Context, sb *sandbox.Sandbox) error {
 	}
 	s.net.handOver()
 	s.sandbox = sb.PID
-	return c.writeMonitorPID(sb.PID)
+	return nil
 }
 
 // survivor finds a running member of c's pod.

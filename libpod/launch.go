@@ -92,7 +92,7 @@ func (c *Container) launch(ctx context.Context, opts StartOptions) (conn *client
 	if err != nil {
 		return nil, fmt.Errorf("cannot start container %s: %w", c.Name, err)
 	}
-	if err := errors.Join(c.writeMonitorPID(conn.PID()), c.letGo(conn, net, opts)); err != nil {
+	if err := c.letGo(conn, net, opts); err != nil {
 		conn.Close()
 		return nil, err
 	}
@@ -123,9 +123,16 @@ func (c *Container) takeRecord(ctx context.Context, record *os.File) error {
 	}
 }
 
-// letGo waits for the network, lets the process run and waits until it does.
+// letGo writes the monitor down, waits for the network, lets the process run
+// and waits until it does.
 func (c *Container) letGo(conn *client.Conn, net *network, opts StartOptions) error {
-	if err := net.wait(); err != nil {
+	err := c.writeMonitorPID(conn.PID())
+	if err != nil {
+		err = fmt.Errorf("cannot start container %s: %w", c.Name, err)
+	} else {
+		err = net.wait()
+	}
+	if err != nil {
 		// The monitor must be through with the directories before we remove
 		// them; that it cannot be reached any more says so too.
 		if conn.Watch() == nil && conn.Stop(syscall.SIGKILL, 0) == nil {
@@ -156,10 +163,10 @@ func (c *Container) letGo(conn *client.Conn, net *network, opts StartOptions) er
 }
 
 // startsAtOnce tells whether the monitor may create and start in one call of
-// the runtime; a network that is still being set up needs two, and so does a
-// pid file, without which the process must not begin.
+// the runtime; a network that is still being set up needs two, and so do pid
+// files, without which the process must not begin.
 func (c *Container) startsAtOnce(net *network, opts StartOptions) bool {
-	return !opts.InitOnly && net.immediate() && c.PIDFile == ""
+	return !opts.InitOnly && net.immediate() && c.PIDFile == "" && c.MonitorPIDFile == ""
 }
 
 // launcher gathers what a start needs, inside the new mount namespace.
