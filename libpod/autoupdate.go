@@ -192,8 +192,9 @@ func (u *updater) unit(ctx context.Context, unit string, tasks []*updateTask) []
 	word := UpdatedTrue
 	if err != nil {
 		word = UpdatedFailed
-		if u.opts.Rollback {
-			if again := u.rollBack(ctx, unit, changed); again != nil {
+		// When it is we who were interrupted, the unit goes on with the new image.
+		if u.opts.Rollback && !errors.Is(err, context.Canceled) && !errors.Is(err, context.DeadlineExceeded) {
+			if again := u.rollBack(context.WithoutCancel(ctx), unit, changed); again != nil {
 				err = fmt.Errorf("%w; %v", err, again)
 			} else {
 				word = UpdatedRolledBack

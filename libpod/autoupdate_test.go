@@ -117,3 +117,35 @@ func TestUpdates(t *testing.T) {
 		}
 	}
 }
+
+// TestInterruptedUpdate: who ends the command while a unit restarts does not
+// take the new image from it, nor is a unit left between the two.
+func TestInterruptedUpdate(t *testing.T) {
+	for name, tc := range map[string]struct {
+		interrupted bool // in the middle of the restart; otherwise it fails first
+		did         string
+	}{
+		"waiting": {true, "restart alone"},
+		"back":    {false, "restart alone, tag 1 newer-image, restart alone"},
+	} {
+		ctx, cancel := context.WithCancel(context.Background())
+		w := &world{remote: map[string]string{"newer-image": "2"}, bad: map[string]bool{"alone": true}}
+		u := w.updater(AutoUpdateOptions{Rollback: true})
+		restart := u.restart
+		u.restart = func(ctx context.Context, unit string) error {
+			if err := ctx.Err(); err != nil {
+				return err
+			}
+			err := restart(ctx, unit)
+			cancel()
+			if tc.interrupted {
+				return fmt.Errorf("cannot wait: %w", ctx.Err())
+			}
+			return err
+		}
+		u.all(ctx, []*updateTask{task("alone", "newer", UpdateRegistry, "1")})
+		if did := strings.Join(w.did, ", "); did != tc.did {
+			t.Errorf("%s: %q", name, did)
+		}
+	}
+}

@@ -106,6 +106,17 @@ func (c *Container) Lock(ctx context.Context) (*store.Lock, error) {
 	return l, err
 }
 
+// reload reads again what was asked for: what we know is from before we had
+// the container's lock, and another command may have changed it since.
+func (c *Container) reload(ctx context.Context) error {
+	now, err := c.rt.Container(ctx, c.ID)
+	if err != nil {
+		return err
+	}
+	c.Container = now.Container
+	return nil
+}
+
 // NoContainerError says that there is no such container (any more).
 type NoContainerError struct{ Name string }
 

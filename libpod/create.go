@@ -8,6 +8,7 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -266,12 +267,25 @@ func (c *Container) make(ctx context.Context, img *baseImage, plan *createPlan) 
 // one transaction, under a name that is free.
 func (c *Container) insert(ctx context.Context, plan *createPlan) error {
 	given := c.Name != ""
+	needs := plan.needs
+	if c.Pod != "" && plan.pod == nil {
+		p, err := c.rt.Pod(ctx, c.Pod)
+		if err != nil {
+			return fmt.Errorf("cannot create container: %w", err)
+		}
+		if p.Infra != "" { // it goes first when the pod goes, whether or not namespaces are shared
+			needs = append(slices.Clone(needs), p.Infra)
+		}
+	}
 	for try := 0; ; try++ {
 		if !given {
 			c.Name = randomName(try)
 		}
 		var made []string
 		err := c.rt.db.Update(ctx, func(t *store.Tx) error {
+			if err := c.rt.stillWhole(needs); err != nil {
+				return fmt.Errorf("cannot create container: %w", err)
+			}
 			if plan.pod != nil {
 				if err := t.AddPod(plan.pod); err != nil {
 					return err
@@ -309,6 +323,18 @@ func (c *Container) insert(ctx context.Context, plan *createPlan) error {
 		}
 		return c.nameInUse(ctx)
 	}
+}
+
+// stillWhole refuses what has come to be removed since it was looked up. Once
+// it has agreed, in a transaction that adds what needs them, a removal finds
+// that (see beginErasure).
+func (rt *Runtime) stillWhole(ids []string) error {
+	for _, id := range ids {
+		if (&Container{Container: &spec.Container{ID: id}, rt: rt}).halfMade() {
+			return &NoContainerError{id[:12]}
+		}
+	}
+	return nil
 }
 
 func (c *Container) nameInUse(ctx context.Context) error {

@@ -47,7 +47,8 @@ func (c *Container) promiseEnd(ctx context.Context) error {
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		return err
 	}
-	return os.WriteFile(path, body, 0o600) // a reader that sees half of it finds the record locked, too
+	// Made elsewhere: in its directory a new one that was left would be read.
+	return replaceFile(filepath.Join(c.Dir(), "ending.new"), path, body, 0o600)
 }
 
 // SettleEnd does what the end of a container entails, if that has come and is

@@ -46,16 +46,26 @@ func (rt *Runtime) PruneContainers(ctx context.Context, filters []string) ([]Pru
 			continue
 		}
 		sizes, _ := c.Sizes() // a damaged layer goes as well
-		err = c.Remove(ctx, RemoveOptions{})
-		if err != nil {
-			if deps, depErr := rt.db.Dependents(ctx, c.ID); depErr == nil && len(deps) > 0 || errors.Is(err, errNoContainer) {
-				continue // a running one needs it, or it has just gone
+		if err := c.Remove(ctx, RemoveOptions{}); err != nil {
+			if c.keptBy(ctx, err) {
+				continue
 			}
 			return done, err
 		}
 		done = append(done, Pruned{c.ID, sizes.RW})
 	}
 	return done, nil
+}
+
+// keptBy tells that a removal failed with err for a reason to leave the
+// container alone: it has just gone or been started, or something needs it.
+func (c *Container) keptBy(ctx context.Context, err error) bool {
+	var needed *neededError
+	if errors.As(err, &needed) || errors.Is(err, errNoContainer) {
+		return true
+	}
+	st, err := c.Repair(ctx)
+	return errors.Is(err, errNoContainer) || err == nil && st.Live()
 }
 
 // PrunePods removes the pods that do not run and for which the filters hold,
@@ -75,16 +85,24 @@ func (rt *Runtime) PrunePods(ctx context.Context, filters []string) ([]string, e
 		if err != nil {
 			return gone, err
 		}
-		if st.Status != PodCreated && st.Status != PodExited || st.Status == PodCreated && len(st.Members) > 1 || !wanted.Match(p, st) {
+		if !st.idle() || !wanted.Match(p, st) {
 			continue
 		}
 		err = p.Remove(ctx, RemoveOptions{Volumes: true})
 		if err != nil && !errors.Is(err, errNoPod) {
+			if now, stErr := p.State(ctx); stErr == nil && !now.idle() {
+				continue // it was started, or has got another container
+			}
 			return gone, err
 		}
 		gone = append(gone, p.ID)
 	}
 	return gone, nil
+}
+
+// idle tells that nothing of the pod runs, or waits for its first start.
+func (st *PodState) idle() bool {
+	return st.Status == PodExited || st.Status == PodCreated && len(st.Members) <= 1
 }
 
 // Leftover is something that killed commands or a power cut have left: no row

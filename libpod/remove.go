@@ -29,22 +29,59 @@ func (c *Container) Remove(ctx context.Context, opts RemoveOptions) error {
 		return WithHint(fmt.Errorf("cannot remove container %s: it is the infra container of pod %s and goes with it", c.Name, c.Pod[:12]),
 			"carob pod rm "+c.Pod[:12])
 	}
+	for {
+		err := c.removeDependents(ctx, opts)
+		if err == nil {
+			err = c.removeAlone(ctx, opts)
+		}
+		var needed *neededError
+		if !errors.As(err, &needed) || c.Infra {
+			return err
+		}
+		if !opts.Depend { // otherwise it came meanwhile, and goes as well
+			return WithHint(err, "remove that first, or both with carob rm --depend "+c.Name)
+		}
+	}
+}
+
+// neededError says that another container depends on this one.
+type neededError struct {
+	c  *Container
+	by string // its name
+}
+
+func (e *neededError) Error() string {
+	if e.c.Infra { // what is said of it is said of its pod
+		return "it has got another container, " + e.by
+	}
+	return fmt.Sprintf("cannot remove container %s: container %s depends on it", e.c.Name, e.by)
+}
+
+// removeDependents removes what depends on c, or refuses to, before c is
+// stopped for nothing.
+func (c *Container) removeDependents(ctx context.Context, opts RemoveOptions) error {
 	deps, err := c.rt.db.Dependents(ctx, c.ID)
 	if err != nil {
 		return err
 	}
 	for _, d := range deps {
-		if (&Container{Container: d, rt: c.rt}).swept(ctx) {
+		other := &Container{Container: d, rt: c.rt}
+		if other.swept(ctx) {
 			continue
 		}
 		if !opts.Depend {
-			return WithHint(fmt.Errorf("cannot remove container %s: container %s depends on it", c.Name, d.Name),
-				"remove that first, or both with carob rm --depend "+c.Name)
+			return &neededError{c, d.Name}
 		}
-		if err := (&Container{Container: d, rt: c.rt}).Remove(ctx, opts); err != nil && !errors.Is(err, errNoContainer) {
+		if err := other.Remove(ctx, opts); err != nil && !errors.Is(err, errNoContainer) {
 			return err
 		}
 	}
+	return nil
+}
+
+// removeAlone removes a container on which no other depends; *neededError
+// when one came meanwhile.
+func (c *Container) removeAlone(ctx context.Context, opts RemoveOptions) error {
 	defer c.mainProcess().waitGone() // it may still need the lock
 	lock, err := c.Lock(ctx)
 	if errors.Is(err, errNoContainer) {
@@ -92,9 +129,8 @@ func (c *Container) endForRemoval(ctx context.Context, opts RemoveOptions) error
 // erase removes all of the container's traces. Every step may find its work
 // done already: it is also what finishes a killed create or rm.
 func (c *Container) erase(ctx context.Context) error {
-	err := os.Remove(filepath.Join(c.Dir(), monitor.RecordFile))
-	if err != nil && !errors.Is(err, os.ErrNotExist) {
-		return fmt.Errorf("cannot remove container %s: %w", c.Name, err)
+	if err := c.beginErasure(ctx); err != nil {
+		return err
 	}
 	if c.hasLayer() {
 		images, err := c.rt.Images()
@@ -118,6 +154,30 @@ func (c *Container) erase(ctx context.Context) error {
 		return err
 	}
 	return os.RemoveAll(c.Dir())
+}
+
+// beginErasure removes the record, unless something needs the container: from
+// then on it is half made, and nothing comes any more that needs it. For both
+// are done while no other command writes to the database, and create looks for
+// the records of what it needs in the transaction that adds its row.
+func (c *Container) beginErasure(ctx context.Context) error {
+	pod := ""
+	if c.Infra {
+		pod = c.Pod
+	}
+	return c.rt.db.Update(ctx, func(t *store.Tx) error {
+		by, err := t.NeededBy(c.ID, pod)
+		if err != nil {
+			return err
+		}
+		if by != "" {
+			return &neededError{c, by}
+		}
+		if err := ignoreMissing(os.Remove(filepath.Join(c.Dir(), monitor.RecordFile))); err != nil {
+			return fmt.Errorf("cannot remove container %s: %w", c.Name, err)
+		}
+		return nil
+	})
 }
 
 // removeCIDFile removes the file of --cidfile along with the container: a unit

@@ -42,6 +42,9 @@ func (c *Container) rename(ctx context.Context, name string) error {
 		return err
 	}
 	defer lock.Release()
+	if err := c.reload(ctx); err != nil {
+		return err
+	}
 	changed := *c.Container
 	changed.Name = name
 	err = c.rt.db.Update(ctx, func(t *store.Tx) error { return t.ReplaceContainer(&changed) })

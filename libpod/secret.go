@@ -91,16 +91,17 @@ func checkSecret(s *spec.StoredSecret, data []byte) error {
 
 // storeSecret returns the ID of the secret that was replaced, if any.
 func (rt *Runtime) storeSecret(ctx context.Context, s *spec.StoredSecret, replace bool) (old string, err error) {
-	if have, err := rt.db.Secret(ctx, s.Name); err == nil && have.Name == s.Name {
-		if !replace {
-			return "", fmt.Errorf("%s: secret name in use: %w", s.Name, store.ErrExists)
-		}
-		old, s.Created = have.ID, have.Created
-	}
 	err = rt.db.Update(ctx, func(t *store.Tx) error {
-		if old != "" {
-			if err := t.RemoveSecret(old); err != nil {
+		if replace {
+			have, err := t.SecretNamed(s.Name)
+			if err != nil && !errors.Is(err, store.ErrNotFound) {
 				return err
+			}
+			if err == nil {
+				old, s.Created = have.ID, have.Created
+				if err := t.RemoveSecret(old); err != nil {
+					return err
+				}
 			}
 		}
 		return t.AddSecret(s)

@@ -235,7 +235,11 @@ func (c *Container) writeConfig(cfg *monitor.Config) error {
 
 // writeFile replaces a file as a whole: readers see the old or the new one.
 func writeFile(path string, body []byte, mode os.FileMode) error {
-	tmp := path + ".new"
+	return replaceFile(path+".new", path, body, mode)
+}
+
+// replaceFile is writeFile with the name that the new file has at first.
+func replaceFile(tmp, path string, body []byte, mode os.FileMode) error {
 	if err := os.WriteFile(tmp, body, mode); err != nil {
 		os.Remove(tmp)
 		return err

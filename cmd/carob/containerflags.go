@@ -147,7 +147,7 @@ func addEnvFlags(f *pflag.FlagSet, o *containerOptions) {
 func addStopFlags(f *pflag.FlagSet, o *containerOptions) {
 	p := &o.c.Process
 	f.StringVar(&p.StopSignal, "stop-signal", "", "signal that stops the container (default SIGTERM or the image's)")
-	f.Var(maybe(&p.StopTimeout, "seconds", parseUint), "stop-timeout", "seconds between that signal and SIGKILL (default 10)")
+	f.Var(maybe(&p.StopTimeout, "seconds", parseSeconds), "stop-timeout", "seconds between that signal and SIGKILL (default 10)")
 	f.UintVar(&p.Timeout, "timeout", 0, "seconds after which the container is killed; 0: never")
 	f.StringVar(&p.SdNotify, "sdnotify", "", "who tells systemd that the service is ready: container (default), conmon, healthy or ignore")
 }

@@ -256,7 +256,7 @@ func TestWrongFlagsAreOneLine(t *testing.T) {
 		"--group-add keep-groups,x", "--systemd foo", "--image-volume foo", "--cgroups foo", "--hostname a/b", "--name a/b",
 		"--sysctl foo", "--annotation foo", "--umask 999", "--tz foo", "--tz ../../etc/passwd", "--pull foo", "--attach foo",
 		"--platform linux/arm --arch arm", "--preserve-fd 3,5", "--preserve-fds 1 --preserve-fd 3", "--preserve-fds -1", "--secret type=env",
-		"--blkio-weight 99999", "--pids-limit x", "--cpus x", "--expose a", "--tls-verify=x", "--stop-timeout x",
+		"--blkio-weight 99999", "--pids-limit x", "--cpus x", "--expose a", "--tls-verify=x", "--stop-timeout x", "--stop-timeout 2147483648",
 		"--env-merge x", "--uidmap 0:1:1 --userns keep-id", "--no-hosts --add-host a:1.1.1.1", `--dns "`,
 	} {
 		c, _, err := parseContainer(t, testCaller(), append(strings.Fields(line), "img")...)

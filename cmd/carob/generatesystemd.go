@@ -61,7 +61,7 @@ func (o *systemdOptions) addFlags(f *pflag.FlagSet) {
 		return pflag.NormalizedName(name)
 	})
 	seconds := func(to **uint, name, short, text string) {
-		f.VarP(maybe(to, "seconds", parseUint), name, short, text)
+		f.VarP(maybe(to, "seconds", parseSeconds), name, short, text)
 	}
 	f.StringArrayVar(&o.After, "after", nil, "unit to come after")
 	f.StringVar(&o.containerPrefix, "container-prefix", "container", "what names of containers' units begin with")

@@ -136,7 +136,7 @@ func (s *supervisor) seeStart(pid int) {
 
 func (s *supervisor) resumeTimers() {
 	if s.cfg.Timeout > 0 {
-		left := time.Until(s.run.started.Add(time.Duration(s.cfg.Timeout) * time.Second))
+		left := time.Until(s.run.started.Add(time.Duration(bounded(s.cfg.Timeout)) * time.Second))
 		s.run.limit = s.after(max(left, 0), s.outOfTime)
 	}
 	switch {

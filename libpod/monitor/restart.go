@@ -40,7 +40,7 @@ func (s *supervisor) restartWanted() bool {
 // killedByUser tells whether the end follows a signal a user sent to bring
 // it about (kill, or Ctrl-C in an attached client).
 func (s *supervisor) killedByUser() bool {
-	patience := max(goodRun, time.Duration(s.cfg.StopTimeout)*time.Second)
+	patience := max(goodRun, time.Duration(bounded(s.cfg.StopTimeout))*time.Second)
 	return !s.run.lastKill.IsZero() && time.Since(s.run.lastKill) < patience
 }
 

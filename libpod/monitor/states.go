@@ -181,7 +181,7 @@ func (s *supervisor) started() {
 		s.event("attach")
 	}
 	if s.cfg.Timeout > 0 {
-		s.run.limit = s.after(time.Duration(s.cfg.Timeout)*time.Second, s.outOfTime)
+		s.run.limit = s.after(time.Duration(bounded(s.cfg.Timeout))*time.Second, s.outOfTime)
 	}
 	for _, sig := range s.run.queue {
 		s.signal(sig)

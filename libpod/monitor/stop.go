@@ -1,6 +1,7 @@
 package monitor
 
 import (
+	"math"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -19,7 +20,7 @@ type stopRequest struct {
 // requestStop obeys MsgStop and SIGTERM in whatever state.
 func (s *supervisor) requestStop(r stopRequest) {
 	if r.seconds < 0 {
-		r.seconds = int(s.cfg.StopTimeout)
+		r.seconds = int(bounded(s.cfg.StopTimeout))
 	}
 	if r.signal == 0 {
 		r.signal = s.stopSignal()
@@ -61,9 +62,13 @@ func (s *supervisor) bringDown(after sequel, grace *uint) {
 		grace = &s.cfg.StopTimeout
 	}
 	s.run.sequel, s.rec.Sequel = after, after
-	s.stop = stopRequest{signal: s.stopSignal(), seconds: int(*grace)}
+	s.stop = stopRequest{signal: s.stopSignal(), seconds: int(bounded(*grace))}
 	s.beginStop()
 }
+
+// bounded is a number of seconds that fits into a duration: what is longer
+// than 68 years is for ever.
+func bounded(seconds uint) uint { return min(seconds, math.MaxInt32) }
 
 func (s *supervisor) beginStop() {
 	s.setState(stopping)

@@ -79,6 +79,20 @@ func (t *Tx) RemoveContainer(id string) error {
 	return err
 }
 
+// NeededBy is the name of a container that cannot do without id, or that is in
+// pod as well; "" if there is none.
+func (t *Tx) NeededBy(id, pod string) (string, error) {
+	var name string
+	err := t.tx.QueryRowContext(t.ctx, neededByQuery, id, pod).Scan(&name)
+	if errors.Is(err, sql.ErrNoRows) {
+		return "", nil
+	}
+	return name, sqlError(err)
+}
+
+const neededByQuery = `SELECT name FROM container JOIN depends ON depends.container = container.id WHERE depends.needs = ?1
+	UNION ALL SELECT name FROM container WHERE pod = ?2 AND pod != '' AND id != ?1 LIMIT 1`
+
 // Container finds one by name, ID or unambiguous start of its ID; a full name
 // wins over a partial ID.
 func (d *DB) Container(ctx context.Context, given string) (*spec.Container, error) {

@@ -17,6 +17,10 @@ var ErrNotFound = errors.New("no such object")
 // ErrExists says that the name is taken.
 var ErrExists = errors.New("name is in use")
 
+// ErrNeeded says that something cannot go because something else needs it, or
+// cannot come because what it needs is gone.
+var ErrNeeded = errors.New("something needs it, or what it needs is gone")
+
 // DB is the database of what was asked for. Everything that changes goes
 // through Update: one short transaction per command.
 type DB struct {
@@ -187,6 +191,8 @@ func sqlError(err error) error {
 	switch {
 	case se.ExtendedCode == sqlite3.ErrConstraintUnique || se.ExtendedCode == sqlite3.ErrConstraintPrimaryKey:
 		return ErrExists
+	case se.ExtendedCode == sqlite3.ErrConstraintForeignKey:
+		return ErrNeeded
 	case se.Code == sqlite3.ErrFull:
 		return errors.New("no space left on the disk of carob's state")
 	case se.Code == sqlite3.ErrCorrupt || se.Code == sqlite3.ErrNotADB:

@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"database/sql"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -113,6 +114,23 @@ func (t *Tx) RemoveSecret(id string) error {
 	t.lasting = true
 	_, err := t.exec("DELETE FROM secret WHERE id = ?", id)
 	return err
+}
+
+// SecretNamed finds the secret of that name.
+func (t *Tx) SecretNamed(name string) (*spec.StoredSecret, error) {
+	var body []byte
+	err := t.tx.QueryRowContext(t.ctx, "SELECT spec FROM secret WHERE name = ?", name).Scan(&body)
+	if errors.Is(err, sql.ErrNoRows) {
+		return nil, ErrNotFound
+	}
+	if err != nil {
+		return nil, sqlError(err)
+	}
+	s := new(spec.StoredSecret)
+	if err := json.Unmarshal(body, s); err != nil {
+		return nil, fmt.Errorf("cannot read a stored secret: %w", err)
+	}
+	return s, nil
 }
 
 // Secrets returns all secrets by name.
