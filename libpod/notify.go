@@ -2,6 +2,7 @@ package libpod
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net"
@@ -76,11 +77,35 @@ func (l *launcher) letNotify(context.Context) error {
 	return nil
 }
 
+// canNotify refuses a mode that was asked for and that a waiting monitor, which
+// init has started, knows nothing of: systemd would wait in vain.
+func (c *Container) canNotify(opts StartOptions) error {
+	wanted := c.monitorNotify(opts.Dependent)
+	if opts.Notify == "" || wanted == (monitor.Notify{}) {
+		return nil
+	}
+	body, err := os.ReadFile(filepath.Join(c.Dir(), monitor.ConfigFile))
+	var cfg monitor.Config
+	if err != nil || json.Unmarshal(body, &cfg) != nil || cfg.Notify != wanted {
+		return WithHint(fmt.Errorf("cannot start container %s with --sdnotify=%s: it was initialized without, and its monitor speaks to nobody", c.Name, opts.Notify),
+			"stop it first (carob stop "+c.Name+")")
+	}
+	return nil
+}
+
 // Announce tells systemd, when it waits for that, that the container's
-// process runs under the monitor of process id pid.
+// process runs under the monitor of process id pid; 0: under that which init
+// has started.
 func (c *Container) Announce(pid int) {
-	if pid == 0 || c.Process.SdNotify == notifyIgnore {
+	if c.Process.SdNotify == notifyIgnore {
 		return
+	}
+	if pid == 0 {
+		st, err := c.State()
+		if err != nil || st.MonitorPID == 0 {
+			return
+		}
+		pid = st.MonitorPID
 	}
 	message := "MAINPID=" + strconv.Itoa(pid)
 	if c.Process.SdNotify == notifyMonitor {

@@ -83,7 +83,7 @@ func (c *Container) Start(ctx context.Context, opts StartOptions) (*client.Conn,
 	case StatePaused:
 		return nil, WithHint(fmt.Errorf("cannot start container %s: it is paused", c.Name), "carob unpause "+c.Name)
 	case StateInitialized:
-		return c.startCreated(ctx, opts)
+		return c.startCreated(ctx, st, opts)
 	case StateRestarting:
 		if opts.again {
 			break
@@ -109,11 +109,17 @@ func (e *AlreadyRunningError) Error() string {
 }
 
 // startCreated lets a container go on that init has left waiting.
-func (c *Container) startCreated(ctx context.Context, opts StartOptions) (*client.Conn, error) {
+func (c *Container) startCreated(ctx context.Context, st *State, opts StartOptions) (*client.Conn, error) {
 	if opts.InitOnly {
 		return nil, fmt.Errorf("cannot initialize container %s: it is initialized already", c.Name)
 	}
-	conn, err := client.Dial(c.RunDir())
+	if err := c.canNotify(opts); err != nil {
+		return nil, err
+	}
+	if err := c.startRequired(ctx); err != nil {
+		return nil, err
+	}
+	conn, err := c.dial(st)
 	if err != nil {
 		return nil, fmt.Errorf("cannot reach the monitor of container %s: %w", c.Name, err)
 	}
@@ -131,6 +137,9 @@ func (c *Container) startCreated(ctx context.Context, opts StartOptions) (*clien
 	if err != nil {
 		conn.Close()
 		return nil, err
+	}
+	if opts.Streams == 0 && !opts.Dependent {
+		c.Announce(st.MonitorPID)
 	}
 	return conn, nil
 }
