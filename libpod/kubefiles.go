@@ -13,6 +13,7 @@ import (
 
 	"github.com/carob-containers/carob/libpod/kube"
 	"github.com/carob-containers/carob/libpod/spec"
+	"github.com/carob-containers/carob/pkg/filetree"
 )
 
 // makePodVolumes makes the volumes that live as long as their pod, and returns
@@ -167,41 +168,32 @@ func (p *play) groupPodClaims(ctx context.Context, pod *Pod, from *kube.Pod) err
 	return nil
 }
 
+// groupTree gives all below dir to a group. Containers may change it meanwhile:
+// every file is changed by its handle.
 func groupTree(dir string, gid int) error {
-	var st unix.Stat_t
-	if err := unix.Stat(dir, &st); err != nil || int(st.Gid) == gid && st.Mode&unix.S_ISGID != 0 {
-		return err
-	}
-	var last error
-	err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
+	return withPath(dir, func(t *filetree.Tree) error {
+		var st unix.Stat_t
+		if err := unix.Fstat(int(t.Root().Fd()), &st); err != nil || int(st.Gid) == gid && st.Mode&unix.S_ISGID != 0 {
+			return err
+		}
+		err := t.Walk(func(h *os.File, st *unix.Stat_t) error { return groupOne(h, st, gid) })
 		if err != nil {
 			return err
 		}
-		if path == dir {
-			return nil // last of all: it tells that all below is done
-		}
-		return groupOne(path, d, gid)
+		return groupOne(t.Root(), &st, gid) // last of all: it tells that all below is done
 	})
-	if err == nil {
-		last = errors.Join(os.Chown(dir, -1, gid), os.Chmod(dir, fs.FileMode(st.Mode&0o777)|0o070|fs.ModeSetgid))
-	}
-	return errors.Join(err, last)
 }
 
-func groupOne(path string, d fs.DirEntry, gid int) error {
-	if err := os.Lchown(path, -1, gid); err != nil || d.Type()&fs.ModeSymlink != 0 {
+func groupOne(h *os.File, st *unix.Stat_t, gid int) error {
+	kind := st.Mode & unix.S_IFMT
+	if err := filetree.Chown(h, -1, gid); err != nil || kind == unix.S_IFLNK {
 		return err
 	}
-	info, err := d.Info()
-	if err != nil {
-		return err
+	mode := st.Mode&0o777 | 0o060
+	if kind == unix.S_IFDIR {
+		mode |= unix.S_ISGID | 0o010
 	}
-	mode := info.Mode().Perm() | 0o060
-	if d.IsDir() {
-		mode |= 0o010
-		mode |= fs.ModeSetgid
-	}
-	return os.Chmod(path, mode)
+	return filetree.Chmod(h, mode)
 }
 
 // makeHostPaths makes, or checks, what of the host is mounted.

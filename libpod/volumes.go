@@ -14,6 +14,7 @@ import (
 
 	"github.com/carob-containers/carob/libpod/spec"
 	"github.com/carob-containers/carob/libpod/store"
+	"github.com/carob-containers/carob/pkg/filetree"
 	"github.com/carob-containers/carob/pkg/image"
 	"github.com/carob-containers/carob/pkg/rootfs"
 	"github.com/carob-containers/carob/pkg/selinux"
@@ -278,22 +279,29 @@ func (l *launcher) imageSource(m *spec.Mount, n int) error {
 }
 
 // chownSource gives a mount's files to the container's user (option U).
+// Containers may change them meanwhile: every file is changed by its handle.
 func (l *launcher) chownSource(m spec.Mount) error {
 	owner := l.c.outside(l.in.User.UID, l.in.User.GID)
-	uid, gid := owner.UID, owner.GID
-	return filepath.WalkDir(m.Source, func(p string, d fs.DirEntry, err error) error {
-		if err != nil {
-			return err
-		}
-		var st unix.Stat_t
-		if err := unix.Lstat(p, &st); err != nil {
-			return err
-		}
-		if int(st.Uid) == uid && int(st.Gid) == gid {
+	give := func(h *os.File, st *unix.Stat_t) error {
+		if int(st.Uid) == owner.UID && int(st.Gid) == owner.GID {
 			return nil
 		}
-		return os.Lchown(p, uid, gid)
-	})
+		return filetree.Chown(h, owner.UID, owner.GID)
+	}
+	fd, err := unix.Open(m.Source, unix.O_PATH|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return &fs.PathError{Op: "open", Path: m.Source, Err: err}
+	}
+	source := os.NewFile(uintptr(fd), m.Source)
+	defer source.Close()
+	var st unix.Stat_t
+	if err := unix.Fstat(int(source.Fd()), &st); err != nil {
+		return err
+	}
+	if err := give(source, &st); err != nil || st.Mode&unix.S_IFMT != unix.S_IFDIR {
+		return err
+	}
+	return withPath(fmt.Sprintf("/proc/self/fd/%d", source.Fd()), func(t *filetree.Tree) error { return t.Walk(give) })
 }
 
 func toOutside(maps []spec.IDMap, id int) int {
