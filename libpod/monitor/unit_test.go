@@ -272,3 +272,15 @@ func TestStatusIsTheContainers(t *testing.T) {
 		}
 	}
 }
+
+// TestSecondsFit: a time that is as good as for ever does not end at once.
+func TestSecondsFit(t *testing.T) {
+	for _, n := range []uint{1 << 34, 1<<63 - 1, 1<<64 - 1} {
+		if d := time.Duration(bounded(n)) * time.Second; d < 60*365*24*time.Hour {
+			t.Errorf("%d seconds became %v", n, d)
+		}
+	}
+	if bounded(10) != 10 {
+		t.Error("ten seconds are not ten")
+	}
+}
