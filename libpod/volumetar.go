@@ -12,10 +12,11 @@ import (
 	"github.com/containers/storage/pkg/chrootarchive"
 )
 
-// ExportVolume writes the volume's content as a tar.
+// ExportVolume writes the volume's content as a tar. It is read with the volume
+// as root directory: no link leads out of it, whenever a container makes one.
 func (rt *Runtime) ExportVolume(ctx context.Context, name string, w io.Writer) error {
 	return rt.withVolume(ctx, name, func(dir string) error {
-		r, err := archive.Tar(dir, archive.Uncompressed)
+		r, err := chrootarchive.Tar(dir, &archive.TarOptions{}, dir)
 		if err != nil {
 			return err
 		}
