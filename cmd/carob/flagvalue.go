@@ -131,6 +131,11 @@ func parseUint(s string) (uint, error) {
 	return uint(n), numError(s, err)
 }
 
+func parseSeconds(s string) (uint, error) {
+	n, err := strconv.ParseUint(s, 10, 31) // the monitor is told in an int32
+	return uint(n), numError(s, err)
+}
+
 func parseWeight(s string) (uint16, error) {
 	n, err := strconv.ParseUint(s, 10, 16)
 	return uint16(n), numError(s, err)

@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"errors"
-	"strconv"
 
 	"github.com/spf13/cobra"
 
@@ -37,11 +36,6 @@ func addTimeFlag(cmd *cobra.Command, seconds **uint) {
 	cmd.Flags().VarP(maybe(seconds, "uint", parseSeconds), "time", "t", "seconds to wait before SIGKILL, instead of the container's own stop timeout")
 	cmd.Flags().Var(maybe(seconds, "uint", parseSeconds), "timeout", "the same as --time")
 	cmd.Flags().MarkHidden("timeout")
-}
-
-func parseSeconds(s string) (uint, error) {
-	n, err := strconv.ParseUint(s, 10, 31) // the monitor is told in an int32
-	return uint(n), err
 }
 
 func runStop(ctx context.Context, a *app, o *stopOptions, args []string) error {

@@ -32,7 +32,7 @@ func (t *Tx) RemoveKubeObject(kind, name string) error {
 
 // KubeObjects returns all by kind and name.
 func (d *DB) KubeObjects(ctx context.Context) ([]KubeObject, error) {
-	found, err := list[KubeObject](ctx, d, "SELECT spec FROM kube ORDER BY kind, name")
+	found, err := list[KubeObject](ctx, d.sql, "SELECT spec FROM kube ORDER BY kind, name")
 	if err != nil {
 		return nil, err
 	}

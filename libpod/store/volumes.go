@@ -56,12 +56,12 @@ func (t *Tx) RemoveVolume(name string) (users []string, err error) {
 
 // Volumes returns all volumes by name.
 func (d *DB) Volumes(ctx context.Context) ([]*spec.Volume, error) {
-	return list[spec.Volume](ctx, d, "SELECT spec FROM volume ORDER BY name")
+	return list[spec.Volume](ctx, d.sql, "SELECT spec FROM volume ORDER BY name")
 }
 
 // Volume finds one by its full name.
 func (d *DB) Volume(ctx context.Context, name string) (*spec.Volume, error) {
-	return one[spec.Volume](ctx, d, "SELECT spec FROM volume WHERE name = ?", name)
+	return one[spec.Volume](ctx, d.sql, "SELECT spec FROM volume WHERE name = ?", name)
 }
 
 // VolumeUsers maps volume names to the containers that use them.
@@ -118,33 +118,21 @@ func (t *Tx) RemoveSecret(id string) error {
 
 // SecretNamed finds the secret of that name.
 func (t *Tx) SecretNamed(name string) (*spec.StoredSecret, error) {
-	var body []byte
-	err := t.tx.QueryRowContext(t.ctx, "SELECT spec FROM secret WHERE name = ?", name).Scan(&body)
-	if errors.Is(err, sql.ErrNoRows) {
-		return nil, ErrNotFound
-	}
-	if err != nil {
-		return nil, sqlError(err)
-	}
-	s := new(spec.StoredSecret)
-	if err := json.Unmarshal(body, s); err != nil {
-		return nil, fmt.Errorf("cannot read a stored secret: %w", err)
-	}
-	return s, nil
+	return one[spec.StoredSecret](t.ctx, t.tx, secretNamedQuery, name)
 }
 
 // Secrets returns all secrets by name.
 func (d *DB) Secrets(ctx context.Context) ([]*spec.StoredSecret, error) {
-	return list[spec.StoredSecret](ctx, d, "SELECT spec FROM secret ORDER BY name")
+	return list[spec.StoredSecret](ctx, d.sql, "SELECT spec FROM secret ORDER BY name")
 }
 
 // Secret finds one by name, ID or unambiguous start of its ID.
 func (d *DB) Secret(ctx context.Context, given string) (*spec.StoredSecret, error) {
-	s, err := one[spec.StoredSecret](ctx, d, "SELECT spec FROM secret WHERE name = ?1 OR id = ?1", given)
+	s, err := one[spec.StoredSecret](ctx, d.sql, "SELECT spec FROM secret WHERE name = ?1 OR id = ?1", given)
 	if !errors.Is(err, ErrNotFound) || given == "" {
 		return s, err
 	}
-	some, err := list[spec.StoredSecret](ctx, d, "SELECT spec FROM secret WHERE id >= ?1 AND id < ?1 || 'g' LIMIT 2", given)
+	some, err := list[spec.StoredSecret](ctx, d.sql, "SELECT spec FROM secret WHERE id >= ?1 AND id < ?1 || 'g' LIMIT 2", given)
 	switch {
 	case err != nil:
 		return nil, err
@@ -158,11 +146,18 @@ func (d *DB) Secret(ctx context.Context, given string) (*spec.StoredSecret, erro
 
 // SecretNamed finds one by its whole name.
 func (d *DB) SecretNamed(ctx context.Context, name string) (*spec.StoredSecret, error) {
-	return one[spec.StoredSecret](ctx, d, "SELECT spec FROM secret WHERE name = ?", name)
+	return one[spec.StoredSecret](ctx, d.sql, secretNamedQuery, name)
 }
 
-func list[T any](ctx context.Context, d *DB, q string, args ...any) ([]*T, error) {
-	rows, err := d.sql.QueryContext(ctx, q, args...)
+const secretNamedQuery = "SELECT spec FROM secret WHERE name = ?"
+
+// querier is the database or a transaction.
+type querier interface {
+	QueryContext(ctx context.Context, q string, args ...any) (*sql.Rows, error)
+}
+
+func list[T any](ctx context.Context, from querier, q string, args ...any) ([]*T, error) {
+	rows, err := from.QueryContext(ctx, q, args...)
 	if err != nil {
 		return nil, sqlError(err)
 	}
@@ -182,8 +177,8 @@ func list[T any](ctx context.Context, d *DB, q string, args ...any) ([]*T, error
 	return all, sqlError(rows.Err())
 }
 
-func one[T any](ctx context.Context, d *DB, q string, args ...any) (*T, error) {
-	all, err := list[T](ctx, d, q, args...)
+func one[T any](ctx context.Context, from querier, q string, args ...any) (*T, error) {
+	all, err := list[T](ctx, from, q, args...)
 	if err != nil {
 		return nil, err
 	}
