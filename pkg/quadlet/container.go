@@ -100,6 +100,7 @@ var containerKeys = []key{
 	{name: "Tmpfs", flag: "--tmpfs", put: each},
 	{name: "UIDMap", flag: "--uidmap", put: words},
 	{name: "Ulimit", flag: "--ulimit", put: each},
+	{name: "Umask", flag: "--umask", put: last},
 	{name: "Unmask", flag: "--security-opt unmask=", put: arguments},
 	{name: "User", put: user, note: "`--user`"},
 	{name: "UserNS", flag: "--userns", put: last},
