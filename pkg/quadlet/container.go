@@ -338,7 +338,7 @@ func (c *conversion) mount(e unitfile.Entry, text string) (string, error) {
 // pod puts the container into a pod, and ties the services to each other.
 func pod(c *conversion, k key) error {
 	e, _ := c.file.Last(c.kind.section, k.name)
-	name := strings.ReplaceAll(unitfile.Text(e.Value), "%N", c.Service)
+	name := unitfile.Text(e.Value)
 	if name == "" {
 		return nil
 	}
@@ -349,20 +349,36 @@ func pod(c *conversion, k key) error {
 	if err != nil {
 		return err
 	}
-	if u.isTemplate() && !c.isTemplate() {
-		return e.Fail("Pod: %s is a template: which instance is meant cannot be told", name)
+	if err := c.joins(e, u); err != nil {
+		return err
 	}
-	c.add(k.flag, u.resource)
-	c.needs = append(c.needs, need{u, e})
+	c.add(k.flag, u.elsewhere())
+	c.needs = append(c.needs, need{u.written(), e})
 	c.out.Add(unitSection, "BindsTo", c.serviceOf(u))
 	c.out.Add(unitSection, "After", c.serviceOf(u))
 	with, set, err := c.boolean("StartWithPod")
 	if err != nil {
 		return err
 	}
-	// Which instances of a template there will be is not known here.
-	if (with || !set) && (!c.isTemplate() || u.isTemplate()) {
+	// Which instances of a template there will be is not known here; those that
+	// are known have the template's services.
+	if (with || !set) && (!c.isTemplate() || u.isTemplate()) && u.template == nil {
 		c.pod = u
+	}
+	return nil
+}
+
+// joins tells why the container cannot be in a pod.
+func (c *conversion) joins(e unitfile.Entry, pod *Unit) error {
+	_, own, _ := c.base()
+	_, instance, _ := pod.base()
+	switch {
+	case pod.isTemplate() && !c.isTemplate():
+		return e.Fail("Pod: %s is a template: which instance is meant cannot be told", pod.Name)
+	case pod.template != nil && instance != own:
+		return e.Fail("Pod: no file is the instance %s, so the pod would not start the container: make a link of that name to %s", pod.Name, pod.template.Name)
+	case pod.elsewhere() == "":
+		return e.Fail("Pod: %s has a name that only its own service can tell", pod.Name)
 	}
 	return nil
 }

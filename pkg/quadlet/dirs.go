@@ -2,6 +2,7 @@ package quadlet
 
 import (
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -54,6 +55,14 @@ func (p Place) below(variable, inHome string) string {
 		return filepath.Join(home, inHome, unitDir)
 	}
 	return ""
+}
+
+// relative are the directories of QUADLET_UNIT_DIRS that cannot be searched: what
+// they are seen from would be systemd's own directory.
+func (p Place) relative() []string {
+	return slices.DeleteFunc(strings.Split(p.Getenv("QUADLET_UNIT_DIRS"), ":"), func(dir string) bool {
+		return dir == "" || filepath.IsAbs(dir)
+	})
 }
 
 func absolute(dirs []string) []string {

@@ -247,12 +247,39 @@ func (c *conversion) translate(e unitfile.Entry) (string, error) {
 	return strings.Join(words, " "), nil
 }
 
-// other is the unit that a line names.
+// other is the unit that a line names. An instance names one of the same
+// instance by its template.
 func (c *conversion) other(e unitfile.Entry, name string) (*Unit, error) {
-	if u := c.set.Find(name); u != nil {
-		return u, nil
+	if expanded, ok := c.expand(name); ok {
+		name = expanded
 	}
-	return nil, e.Fail("%s: there is no unit %s", e.Key, name)
+	u := c.set.Find(name)
+	if _, own, _ := c.base(); u != nil && u.isTemplate() && own != "" {
+		name = strings.TrimSuffix(name, u.kind.suffix) + own + u.kind.suffix
+		u = nil
+	}
+	if u == nil {
+		u = c.set.instance(name)
+	}
+	if u == nil {
+		return nil, e.Fail("%s: there is no unit %s", e.Key, name)
+	}
+	return u, nil
+}
+
+// instance is the unit of a file name that may be that of an instance of a
+// template; nil: there is neither.
+func (s *Set) instance(name string) *Unit {
+	if u := s.Find(name); u != nil {
+		return u
+	}
+	suffix := filepath.Ext(name)
+	base, instance, _ := strings.Cut(strings.TrimSuffix(name, suffix), "@")
+	template := s.Find(base + "@" + suffix)
+	if instance == "" || template == nil || !strings.HasSuffix(template.Service, "@") {
+		return nil
+	}
+	return template.instance(instance)
 }
 
 // serviceOf is the name by which the service of c names that of another unit.
@@ -270,13 +297,14 @@ func (c *conversion) require(e unitfile.Entry, name string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	if u.resource == "" || u.isTemplate() && !c.isTemplate() {
+	resource := u.elsewhere()
+	if resource == "" || u.isTemplate() && !c.isTemplate() {
 		return "", e.Fail("%s: what %s makes has a name that only its own service can tell", e.Key, name)
 	}
-	c.needs = append(c.needs, need{u, e})
+	c.needs = append(c.needs, need{u.written(), e})
 	c.addOnce("Requires", c.serviceOf(u))
 	c.addOnce("After", c.serviceOf(u))
-	return u.resource, nil
+	return resource, nil
 }
 
 // addOnce adds to [Unit] what is not there yet.

@@ -51,6 +51,9 @@ func CheckSyntax(path string, body []byte) error {
 
 func search(p Place) *walk {
 	w := &walk{place: p, seen: map[string]bool{}, paths: map[string]string{}}
+	for _, dir := range p.relative() {
+		w.warn("QUADLET_UNIT_DIRS: " + dir + " is no absolute path: it is left out")
+	}
 	for _, dir := range p.SearchPath() {
 		w.dir(dir, true)
 	}
@@ -61,6 +64,7 @@ func search(p Place) *walk {
 // the set, and the error tells of each.
 func Load(p Place) (*Set, error) {
 	w := search(p)
+	w.instances()
 	s := &Set{byName: map[string]*Unit{}}
 	errs := w.errs
 	for _, name := range slices.Sorted(keysOf(w.paths)) {
@@ -93,6 +97,7 @@ type walk struct {
 	dirs  []string          // all that were entered, in order: drop-ins are looked for there
 	seen  map[string]bool   // by their true names: links can make circles
 	paths map[string]string // name of a unit to its file
+	added []string          // names of units that have a directory of drop-ins
 	errs  []error
 
 	warnings []string
@@ -134,7 +139,9 @@ func (w *walk) entry(dir string, e fs.DirEntry) {
 	case err != nil && unit:
 		w.errs = append(w.errs, fmt.Errorf("cannot read unit: %w", err))
 	case err != nil:
-	case info.IsDir() && strings.HasSuffix(e.Name(), ".d"), info.IsDir() && w.place.others(dir, e.Name()):
+	case info.IsDir() && strings.HasSuffix(e.Name(), ".d"):
+		w.added = append(w.added, strings.TrimSuffix(e.Name(), ".d"))
+	case info.IsDir() && w.place.others(dir, e.Name()):
 	case info.IsDir():
 		w.dir(path, false)
 	case unit && w.paths[e.Name()] == "":
@@ -165,6 +172,21 @@ func (w *walk) load(name string) (*Unit, error) {
 		u.file.Merge(dropIn)
 	}
 	return u, u.setNames()
+}
+
+// instances makes units of the instances of templates that have drop-ins of
+// their own, which no other service would heed.
+func (w *walk) instances() {
+	for _, name := range w.added {
+		k := kindOf(name)
+		if k == nil || w.paths[name] != "" {
+			continue
+		}
+		base, instance, _ := strings.Cut(strings.TrimSuffix(name, k.suffix), "@")
+		if path := w.paths[base+"@"+k.suffix]; instance != "" && path != "" {
+			w.paths[name] = path
+		}
+	}
 }
 
 // warn tells once what many units may have in common.

@@ -24,7 +24,7 @@ func (u *Unit) setNames() error {
 	}
 	switch u.kind.suffix {
 	case ".container":
-		u.resource = u.containerResource()
+		u.resource = u.containerName()
 	case ".image":
 		u.resource = u.last("ImageTag")
 		if u.resource == "" {
@@ -90,16 +90,59 @@ func (u *Unit) containerName() string {
 	return "systemd-%N"
 }
 
-// containerResource is the name of a container as another service must write
-// it: the specifiers stand for other things there. Only %N and what the name of
-// an instance tells can be put in; "" when there is more.
-func (u *Unit) containerResource() string {
-	name := strings.ReplaceAll(u.containerName(), "%N", unitfile.Escape(u.Service))
-	if prefix, instance, ok := strings.Cut(u.Service, "@"); ok && instance != "" {
-		name = strings.NewReplacer("%p", unitfile.Escape(prefix), "%i", unitfile.Escape(instance)).Replace(name)
-	}
-	if strings.Contains(strings.ReplaceAll(name, "%%", ""), "%") {
-		return ""
-	}
+// elsewhere is the name of what the unit makes as another service must write
+// it: specifiers that stand for the unit's own name mean another thing there.
+// "": it has one that only the unit's own service can tell.
+func (u *Unit) elsewhere() string {
+	name, _ := u.expand(u.resource)
 	return name
+}
+
+// expand puts in what specifiers for the unit's own name stand for, and leaves
+// those that mean the same in all services; ok: there are no others. Of a
+// template %i stays, for a service of the same instance.
+func (u *Unit) expand(text string) (string, bool) {
+	service := u.Service
+	if u.isTemplate() && strings.HasSuffix(service, "@") {
+		service += "%i"
+	}
+	prefix, instance, _ := strings.Cut(service, "@")
+	own := map[byte]string{'n': service + ".service", 'N': service, 'p': prefix, 'i': instance}
+	var b strings.Builder
+	for i := 0; i < len(text); i++ {
+		if text[i] != '%' || i+1 == len(text) {
+			b.WriteByte(text[i])
+			continue
+		}
+		i++
+		value, known := own[text[i]]
+		switch {
+		case known:
+			b.WriteString(value)
+		case strings.IndexByte("PIjJfyY", text[i]) >= 0: // other forms of the name, which systemd makes
+			return "", false
+		default:
+			b.WriteString(text[i-1 : i+1])
+		}
+	}
+	return b.String(), true
+}
+
+// written is the unit whose file says what u is.
+func (u *Unit) written() *Unit {
+	if u.template != nil {
+		return u.template
+	}
+	return u
+}
+
+// instance is the unit that stands for an instance of a template that has no
+// file of its own: systemd makes its service of the template's.
+func (u *Unit) instance(name string) *Unit {
+	base, _, _ := u.base()
+	i := *u
+	i.Name = base + "@" + name + u.kind.suffix
+	i.Service = u.Service + name
+	i.template = u
+	return &i
 }

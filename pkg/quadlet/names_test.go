@@ -189,3 +189,29 @@ func TestNamesThatSystemdDoesNotTake(t *testing.T) {
 		}
 	}
 }
+
+func TestNamesInOtherServices(t *testing.T) {
+	for _, c := range []struct{ file, service, text, want string }{
+		{"a.volume", "a-volume", "x-%N", "x-a-volume"},
+		{"a.volume", "a-volume", "100%%N-%h%", "100%%N-%h%"},
+		{"a@.volume", "a-volume@", "%p/%i", "a-volume/%i"},
+		{"a@.volume", "a-volume@", "%n", "a-volume@%i.service"},
+		{"a@b-c.volume", "a-volume@b-c", "%i of %N", "b-c of a-volume@b-c"},
+		{"a@b-c.volume", "a-volume@b-c", "%I", ""},
+		{"a.container", "web", "%p%%%i", "web%%"},
+	} {
+		u := &Unit{Name: c.file, Service: c.service, resource: c.text, kind: kindOf(c.file)}
+		if got := u.elsewhere(); got != c.want {
+			t.Errorf("%s, of %s: %q, not %q", c.text, c.file, got, c.want)
+		}
+	}
+}
+
+func TestRelativeUnitDirsAreToldOf(t *testing.T) {
+	dir := t.TempDir()
+	put(t, dir, "a.container", image)
+	result, names, _ := generateIn(t, "units::"+dir)
+	if !slices.Equal(names, []string{"a.service"}) || len(result.Warnings) != 1 || !strings.Contains(result.Warnings[0], "units is no absolute path") {
+		t.Errorf("services %q, warnings %q", names, result.Warnings)
+	}
+}

@@ -62,7 +62,8 @@ type Unit struct {
 
 	kind     *kind
 	file     *unitfile.File
-	resource string // what the service makes; "": known to systemd only
+	resource string // what the service makes, with specifiers of the service
+	template *Unit  // of an instance without a file: what it is one of
 }
 
 // Section is the section of a unit that this package reads: Container.
