@@ -93,7 +93,7 @@ func (c *Container) hasLayer() bool { return c.Rootfs == nil && !c.Infra }
 
 // Lock keeps other commands from changing the container until released. Where
 // a start follows creation it is held from there on: nobody else may start the
-// container in between.
+// container in between. Taken anew, it comes with what is asked for now.
 func (c *Container) Lock(ctx context.Context) (*store.Lock, error) {
 	if l := c.lock; l != nil {
 		c.lock = nil
@@ -103,17 +103,28 @@ func (c *Container) Lock(ctx context.Context) (*store.Lock, error) {
 	if errors.Is(err, os.ErrNotExist) {
 		return nil, &NoContainerError{c.Name}
 	}
-	return l, err
+	if err != nil {
+		return nil, err
+	}
+	if err := c.reload(ctx); err != nil {
+		l.Release()
+		return nil, err
+	}
+	return l, nil
 }
 
 // reload reads again what was asked for: what we know is from before we had
-// the container's lock, and another command may have changed it since.
+// the container's lock, and another command may have changed it since. Of one
+// that a killed rm has left without a row we know no better.
 func (c *Container) reload(ctx context.Context) error {
-	now, err := c.rt.Container(ctx, c.ID)
+	now, err := c.rt.db.Container(context.WithoutCancel(ctx), c.ID) // its patience was for the lock
+	if errors.Is(err, store.ErrNotFound) {
+		return nil
+	}
 	if err != nil {
 		return err
 	}
-	c.Container = now.Container
+	c.Container = now
 	return nil
 }
 

@@ -42,14 +42,14 @@ func (c *Container) rename(ctx context.Context, name string) error {
 		return err
 	}
 	defer lock.Release()
-	if err := c.reload(ctx); err != nil {
-		return err
-	}
 	changed := *c.Container
 	changed.Name = name
 	err = c.rt.db.Update(ctx, func(t *store.Tx) error { return t.ReplaceContainer(&changed) })
 	if errors.Is(err, store.ErrExists) {
 		return c.cannotBeCalled(name)
+	}
+	if errors.Is(err, store.ErrNotFound) {
+		return &NoContainerError{c.Name}
 	}
 	if err != nil {
 		return err

@@ -52,14 +52,14 @@ type StartOptions struct {
 // place among the output. A start that the OCI runtime refused is a
 // *client.Failed with podman's exit code.
 func (c *Container) Start(ctx context.Context, opts StartOptions) (*client.Conn, error) {
-	if opts.Notify != "" {
-		c.Process.SdNotify = opts.Notify
-	}
 	lock, err := c.Lock(ctx)
 	if err != nil {
 		return nil, err
 	}
 	defer lock.Release()
+	if opts.Notify != "" {
+		c.Process.SdNotify = opts.Notify
+	}
 	st, err := c.settled(ctx)
 	if err != nil {
 		return nil, err

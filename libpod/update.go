@@ -42,9 +42,6 @@ func (c *Container) Update(ctx context.Context, o UpdateOptions) error {
 		return err
 	}
 	defer lock.Release()
-	if err := c.reload(ctx); err != nil {
-		return err
-	}
 	changed, limits, err := c.updated(o)
 	if err != nil {
 		return fmt.Errorf("cannot update container %s: %w", c.Name, err)
