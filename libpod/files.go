@@ -153,6 +153,7 @@ func (l *launcher) resolvConf() (string, bool, error) {
 	}
 	return string(netns.ResolvConf(netns.ResolvInput{
 		Host: netns.HostResolvConf(), Kind: l.net.kind, Servers: n.DNS, Search: n.DNSSearch, Options: n.DNSOptions,
+		AddServers: n.AddDNS, AddSearch: n.AddDNSSearch, AddOptions: n.AddDNSOptions,
 	})), true, nil
 }
 

@@ -23,7 +23,8 @@ func (i *inspector) hostConfig() {
 	i.capabilities()
 	n := &c.Network
 	o.PortBindings = inspectedPorts(n.Ports)
-	o.DNS, o.DNSOptions, o.DNSSearch = some(n.DNS), some(n.DNSOptions), some(n.DNSSearch)
+	servers, search, options := n.AskedDNS()
+	o.DNS, o.DNSOptions, o.DNSSearch = some(servers), some(options), some(search)
 	o.ExtraHosts, o.GroupAdd = some(n.AddHosts), some(c.Process.Groups)
 	o.Privileged, o.PublishAllPorts, o.ReadonlyRootfs = c.Security.Privileged, n.PublishAll, c.Mounts.ReadOnly
 	o.Init, o.SecurityOpt = c.Process.Init, securityOptions(&i.c.Security)

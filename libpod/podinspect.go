@@ -143,9 +143,10 @@ func (o *InspectedPod) limits(r *spec.Resources) error {
 
 func inspectInfra(c *Container) *InspectedInfra {
 	n := &c.Network
+	servers, search, options := n.AskedDNS()
 	return &InspectedInfra{
 		PortBindings: inspectedPorts(n.Ports), HostNetwork: n.Mode == netHost,
-		NoManageResolvConf: len(n.DNS) == 1 && n.DNS[0] == "none", DNSServer: n.DNS, DNSSearch: n.DNSSearch, DNSOption: n.DNSOptions,
+		NoManageResolvConf: len(n.DNS) == 1 && n.DNS[0] == "none", DNSServer: servers, DNSSearch: search, DNSOption: options,
 		NoManageHosts: c.Mounts.NoHosts, HostAdd: n.AddHosts, HostsFile: c.Mounts.HostsFile,
 		PidNS: firstOf(c.Isolation.PID, "private"), UserNS: firstOf(c.Isolation.User, "host"), UTSNS: firstOf(c.Isolation.UTS, "private"),
 	}

@@ -9,6 +9,7 @@ import (
 
 	"github.com/carob-containers/carob/libpod/spec"
 	"github.com/carob-containers/carob/pkg/config"
+	"github.com/carob-containers/carob/pkg/netns"
 	"github.com/carob-containers/carob/pkg/userns"
 )
 
@@ -90,7 +91,7 @@ func (o *containerOptions) applyNamespaces(d *config.Containers) {
 
 // applyShared is what the infra container has for a whole pod.
 func (o *containerOptions) applyShared(d *config.Containers) {
-	c, n := &o.c, &o.c.Network
+	c := &o.c
 	o.setWords([]configWord{{"shm-size", &c.Mounts.ShmSize, d.ShmSize}})
 	if c.Isolation.IPC == "host" && !o.said("shm-size", false) {
 		c.Mounts.ShmSize = ""
@@ -98,16 +99,31 @@ func (o *containerOptions) applyShared(d *config.Containers) {
 	if d.NetNS != "" && len(o.networks) == 0 {
 		o.networks = []string{d.NetNS}
 	}
+	o.applyDNS(d)
+	o.applyHostFiles(d)
+}
+
+// applyDNS sets what stands in the host's place. What a pod adds is added here
+// then, as there is nothing else to add it to.
+func (o *containerOptions) applyDNS(d *config.Containers) {
+	n := &o.c.Network
 	for _, list := range []struct {
-		flag  string
-		dst   *[]string
-		value config.List
-	}{{"dns", &n.DNS, d.DNSServers}, {"dns-search", &n.DNSSearch, d.DNSSearches}, {"dns-option", &n.DNSOptions, d.DNSOptions}} {
+		flag     string
+		dst, add *[]string
+		value    config.List
+		join     func(list, more []string) []string
+	}{
+		{"dns", &n.DNS, &n.AddDNS, d.DNSServers, netns.AddWords},
+		{"dns-search", &n.DNSSearch, &n.AddDNSSearch, d.DNSSearches, netns.AddWords},
+		{"dns-option", &n.DNSOptions, &n.AddDNSOptions, d.DNSOptions, netns.AddOptions},
+	} {
 		if !o.said(list.flag, len(*list.dst) > 0) {
 			*list.dst = append(*list.dst, list.value.Values...)
 		}
+		if len(*list.dst) > 0 && len(*list.add) > 0 {
+			*list.dst, *list.add = list.join(*list.dst, *list.add), nil
+		}
 	}
-	o.applyHostFiles(d)
 }
 
 // applyHostFiles is about /etc/hosts and /etc/hostname. Lines that were asked

@@ -50,6 +50,7 @@ func elsewhere() map[string]string {
 		"Network.Networks": "the launcher sets the network up", "Network.Ports": "the launcher publishes them",
 		"Network.Expose": "the launcher publishes them with -P", "Network.AddHosts": "Files.Hosts",
 		"Network.DNS": "Files.ResolvConf", "Network.DNSSearch": "Files.ResolvConf", "Network.DNSOptions": "Files.ResolvConf",
+		"Network.AddDNS": "Files.ResolvConf", "Network.AddDNSSearch": "Files.ResolvConf", "Network.AddDNSOptions": "Files.ResolvConf",
 		"Network.HostInternalIP": "Files.Hosts",
 
 		"Log.Driver": "the monitor logs", "Log.Path": "the monitor logs", "Log.Dir": "the monitor logs", "Log.MaxSize": "the monitor logs",

@@ -4,7 +4,10 @@
 // host or the kernel decides is written into them.
 package spec
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 // Container is one container as asked for. The zero value of every field
 // means "not asked": the image or the default decides.
@@ -269,9 +272,20 @@ type Network struct {
 	DNS        []string        `json:"dns,omitempty"`       // "none" stands alone: no resolv.conf
 	DNSSearch  []string        `json:"dns_search,omitempty"`
 	DNSOptions []string        `json:"dns_options,omitempty"`
+	// AddDNS, AddDNSSearch and AddDNSOptions, of a pod of Kubernetes, come after
+	// the host's. Where there are some above, those are among them.
+	AddDNS        []string `json:"add_dns,omitempty"`
+	AddDNSSearch  []string `json:"add_dns_search,omitempty"`
+	AddDNSOptions []string `json:"add_dns_options,omitempty"`
 	// HostInternalIP is what host.containers.internal stands for, "none" for
 	// nothing; "": what the network says.
 	HostInternalIP string `json:"host_internal_ip,omitempty"`
+}
+
+// AskedDNS is all that was asked for of servers, search domains and options,
+// without what is the host's.
+func (n *Network) AskedDNS() (servers, search, options []string) {
+	return slices.Concat(n.DNS, n.AddDNS), slices.Concat(n.DNSSearch, n.AddDNSSearch), slices.Concat(n.DNSOptions, n.AddDNSOptions)
 }
 
 // NetworkAttach is one --network NAME:opts.

@@ -43,34 +43,78 @@ type ResolvInput struct {
 	// means the usual one of Kind.
 	Forward string
 	// Servers, Search and Options are --dns, --dns-search, --dns-option; each
-	// takes the place of the host's. A search list of "." is empty.
+	// takes the place of the host's. A list of search domains or options that
+	// is "." is empty.
 	Servers, Search, Options []string
+	// AddServers, AddSearch and AddOptions come after all those; an option
+	// takes the place of one of its name.
+	AddServers, AddSearch, AddOptions []string
 }
 
 // ResolvConf returns the content of a container's /etc/resolv.conf
 // (resolv.conf(5)), nil where names cannot be resolved anyway.
 func ResolvConf(in ResolvInput) []byte {
-	if in.Kind == "none" && len(in.Servers) == 0 {
+	if in.Kind == "none" && len(in.Servers)+len(in.AddServers) == 0 {
 		return nil
 	}
 	host := parseResolv(in.Host)
-	if len(in.Search) > 0 {
-		host.search = in.Search
+	return resolv{
+		servers: AddWords(resolvServers(&in, host.servers), in.AddServers),
+		search:  AddWords(firstOf(in.Search, host.search), in.AddSearch),
+		options: AddOptions(firstOf(in.Options, host.options), in.AddOptions),
+	}.format()
+}
+
+func firstOf(own, host []string) []string {
+	if len(own) > 0 {
+		return own
 	}
-	if len(in.Options) > 0 {
-		host.options = in.Options
+	return host
+}
+
+// withoutNone knows the words that stand for an empty list.
+func withoutNone(list []string) []string {
+	if len(list) == 1 && (list[0] == "." || list[0] == "none") {
+		return nil
 	}
-	host.servers = resolvServers(&in, host.servers)
-	return host.format()
+	return list
+}
+
+// AddWords is a list of servers or search domains with those of more after it
+// that it does not have yet.
+func AddWords(list, more []string) []string {
+	list = slices.Clone(withoutNone(list))
+	for _, word := range more {
+		if !slices.Contains(list, word) {
+			list = append(list, word)
+		}
+	}
+	return list
+}
+
+// AddOptions is AddWords for NAME or NAME:VALUE: of each name the last counts.
+func AddOptions(list, more []string) []string {
+	name := func(word string) string {
+		n, _, _ := strings.Cut(word, ":")
+		return n
+	}
+	list = slices.Clone(withoutNone(list))
+	for _, word := range more {
+		list = slices.DeleteFunc(list, func(have string) bool { return name(have) == name(word) })
+		list = append(list, word)
+	}
+	return list
 }
 
 // resolvServers are the user's, or the network's own and after it those of the
 // host's that can be reached from inside: the host's loopback cannot.
 func resolvServers(in *ResolvInput, host []string) []string {
-	if len(in.Servers) > 0 {
+	switch {
+	case len(in.Servers) > 0:
 		return in.Servers
-	}
-	if in.Kind == "host" {
+	case in.Kind == "none":
+		return nil
+	case in.Kind == "host":
 		return host
 	}
 	var servers []string
@@ -83,7 +127,7 @@ func resolvServers(in *ResolvInput, host []string) []string {
 			servers = append(servers, s)
 		}
 	}
-	if len(servers) == 0 { // as docker and podman: better these than none
+	if len(servers)+len(in.AddServers) == 0 { // as docker and podman: better these than none
 		servers = []string{"8.8.8.8", "8.8.4.4"}
 	}
 	return servers
@@ -126,7 +170,7 @@ func parseResolv(data []byte) resolv {
 
 func (r resolv) format() []byte {
 	var b bytes.Buffer
-	if len(r.search) > 0 && !slices.Equal(r.search, []string{"."}) {
+	if len(r.search) > 0 {
 		b.WriteString("search " + strings.Join(r.search, " ") + "\n")
 	}
 	for _, s := range r.servers {

@@ -49,6 +49,13 @@ func TestCorner23ResolvConf(t *testing.T) {
 		{"--dns-search", ResolvInput{Host: []byte(plain), Kind: Pasta, Search: []string{"a.example", "b.example"}}},
 		{"--dns-search=.", ResolvInput{Host: []byte(plain), Kind: Pasta, Search: []string{"."}}},
 		{"--dns-option replaces", ResolvInput{Host: []byte(plain), Kind: Pasta, Options: []string{"ndots:3", "timeout:1"}}},
+		{"added", ResolvInput{Host: []byte(plain), Kind: Pasta, AddServers: []string{"192.0.2.53", "192.0.2.54", "192.0.2.54"},
+			AddSearch: []string{"lan", "wan"}, AddOptions: []string{"ndots:2", "trust-ad", "edns0:x", "ndots:5"}}},
+		{"added to what is in the host's place", ResolvInput{Host: []byte(plain), Kind: Pasta, Servers: []string{"1.1.1.1"}, AddServers: []string{"9.9.9.9"},
+			Search: []string{"."}, AddSearch: []string{"wan"}, Options: []string{"."}, AddOptions: []string{"rotate"}}},
+		{"added to no network", ResolvInput{Host: []byte(plain), Kind: "none", AddServers: []string{"9.9.9.9"}}},
+		{"added to nothing", ResolvInput{Kind: "ns", AddServers: []string{"9.9.9.9"}, AddSearch: []string{"wan"}}},
+		{"nothing of the host's", ResolvInput{Host: []byte(plain), Kind: Pasta, Servers: []string{"1.1.1.1"}, Search: []string{"."}, Options: []string{"."}}},
 		{"a host without the file", ResolvInput{Kind: Pasta}},
 		{"a host without the file, no resolver", ResolvInput{Kind: "ns"}},
 	} {

@@ -122,15 +122,30 @@ func (p *podWriter) setNames() {
 		}
 		p.out.HostAliases = append(p.out.HostAliases, core.HostAlias{IP: ip, Hostnames: strings.Split(names, ";")})
 	}
-	n := &c.Network
-	if len(n.DNS)+len(n.DNSSearch)+len(n.DNSOptions) == 0 {
+	p.setDNS(&c.Network)
+}
+
+// setDNS: servers of one's own are dnsPolicy None; without it dnsConfig adds to
+// what the host has.
+func (p *podWriter) setDNS(n *spec.Network) {
+	servers, search, options := n.AskedDNS()
+	switch {
+	case len(servers)+len(search)+len(options) == 0:
 		return
+	case slices.Contains(servers, "none"):
+		p.warn("pod %s: it is not written that /etc/resolv.conf is the image's: Kubernetes has no words for it", p.name)
+		return
+	case len(n.DNS) == 0 && len(n.DNSSearch)+len(n.DNSOptions) > 0:
+		p.warn("pod %s: its search domains and DNS options stand in the host's place; played again they are added to them", p.name)
+	case len(n.DNS) > 0 && (len(n.DNSSearch) == 0 || len(n.DNSOptions) == 0):
+		p.warn("pod %s: its servers want dnsPolicy None, which takes no search domains or DNS options from the host", p.name)
 	}
-	p.out.DNSConfig = &core.PodDNSConfig{Nameservers: n.DNS, Searches: n.DNSSearch}
-	if slices.Equal(n.DNSSearch, []string{"."}) && len(n.DNS) > 0 {
-		p.out.DNSPolicy, p.out.DNSConfig.Searches = core.DNSNone, nil
+	p.out.DNSConfig = &core.PodDNSConfig{Nameservers: servers, Searches: search}
+	if len(n.DNS) > 0 {
+		p.out.DNSPolicy = core.DNSNone
+		p.out.DNSConfig.Searches = slices.DeleteFunc(search, isRoot)
 	}
-	for _, word := range n.DNSOptions {
+	for _, word := range slices.DeleteFunc(options, isRoot) {
 		name, value, has := strings.Cut(word, ":")
 		o := core.PodDNSConfigOption{Name: name}
 		if has {
@@ -139,6 +154,9 @@ func (p *podWriter) setNames() {
 		p.out.DNSConfig.Options = append(p.out.DNSConfig.Options, o)
 	}
 }
+
+// isRoot is the word of an empty list.
+func isRoot(word string) bool { return word == "." }
 
 // mains are the members that run as long as the pod does.
 func (p *podWriter) mains() []*spec.Container {

@@ -2,6 +2,7 @@ package generate
 
 import (
 	"encoding/json"
+	"slices"
 	"strings"
 	"testing"
 
@@ -208,6 +209,40 @@ func same(t *testing.T, what string, a, b any) {
 		}
 	}
 	t.Errorf("%s: %d lines became %d", what, len(x), len(y))
+}
+
+// TestRoundTripOfDNS: what a pod adds to the host's servers, search domains
+// and options is added again, and what stands in their place does so again.
+func TestRoundTripOfDNS(t *testing.T) {
+	const conf = `dnsConfig: {nameservers: [192.0.2.53], searches: [a.example], options: [{name: ndots, value: "2"}]}`
+	for _, words := range []string{conf, "dnsPolicy: None\n  " + conf, "dnsPolicy: None\n  dnsConfig: {nameservers: [192.0.2.53]}"} {
+		pod := "apiVersion: v1\nkind: Pod\nmetadata: {name: web}\nspec:\n  containers: [{name: c, image: \"localhost/i:1\"}]\n  " + words
+		first := plan(t, []byte(pod), nil)
+		yaml, warnings, err := YAML(ask(first))
+		if err != nil || len(warnings) > 0 {
+			t.Fatal(words, err, warnings)
+		}
+		same(t, words, first.Pods[0].Infra, plan(t, yaml, nil).Pods[0].Infra)
+	}
+}
+
+// TestDNSOfFlags: Kubernetes has no words for a part of it in the host's place.
+func TestDNSOfFlags(t *testing.T) {
+	for warning, n := range map[string]spec.Network{
+		"its servers want dnsPolicy None":      {DNS: []string{"192.0.2.53"}, DNSSearch: []string{"a.example"}},
+		"played again they are added to them":  {DNSOptions: []string{"rotate"}},
+		"that /etc/resolv.conf is the image's": {DNS: []string{"none"}},
+	} {
+		c := spec.Container{Name: "web", Image: "localhost/web:1", ImageName: "localhost/web:1", Network: n}
+		yaml, warnings, err := YAML(&kube.Generate{Version: "test", Pods: []kube.GeneratePod{{Containers: []kube.GenerateContainer{{Spec: c}}}}})
+		if err != nil || len(warnings) != 1 || !strings.Contains(warnings[0], warning) {
+			t.Fatal(n, err, warnings)
+		}
+		p := plan(t, yaml, nil).Pods[0].Infra.Network
+		if (len(p.DNS) == 1) != slices.Contains(n.DNS, "192.0.2.53") || len(p.AddDNSOptions) != len(n.DNSOptions) {
+			t.Errorf("%+v became %+v", n, p)
+		}
+	}
 }
 
 // TestKinds: each kind is one that translate takes without a warning, for a

@@ -231,36 +231,50 @@ func (p *pod) setDNS() error {
 	if c == nil {
 		c = &core.PodDNSConfig{}
 	}
-	switch p.spec.DNSPolicy {
-	case core.DNSNone:
-		if len(c.Nameservers) == 0 {
-			return p.errorf(p.at("dnsConfig.nameservers"), "dnsPolicy None wants at least one")
-		}
-		if len(c.Searches) == 0 {
-			n.DNSSearch = []string{"."} // none of the host's
-		}
-	case "", core.DNSDefault, core.DNSClusterFirst, core.DNSClusterFirstWithHostNet:
-	default:
-		return p.errorf(p.at("dnsPolicy"), "%q is none of Default, ClusterFirst, ClusterFirstWithHostNet, None", p.spec.DNSPolicy)
+	options, err := p.dnsOptions(c.Options)
+	if err != nil {
+		return err
 	}
 	for i, server := range c.Nameservers {
 		if net.ParseIP(server) == nil {
 			return p.errorf(p.at("dnsConfig.nameservers[%d]", i), "%q is no IP address", server)
 		}
 	}
-	n.DNS = c.Nameservers
-	n.DNSSearch = append(n.DNSSearch, c.Searches...)
-	for i, o := range c.Options {
+	switch p.spec.DNSPolicy {
+	case core.DNSNone:
+		if len(c.Nameservers) == 0 {
+			return p.errorf(p.at("dnsConfig.nameservers"), "dnsPolicy None wants at least one")
+		}
+		n.DNS, n.DNSSearch, n.DNSOptions = c.Nameservers, noneOfHost(c.Searches), noneOfHost(options)
+	case "", core.DNSDefault, core.DNSClusterFirst, core.DNSClusterFirstWithHostNet:
+		n.AddDNS, n.AddDNSSearch, n.AddDNSOptions = c.Nameservers, c.Searches, options
+	default:
+		return p.errorf(p.at("dnsPolicy"), "%q is none of Default, ClusterFirst, ClusterFirstWithHostNet, None", p.spec.DNSPolicy)
+	}
+	return nil
+}
+
+// noneOfHost is list in place of the host's, also where it is empty.
+func noneOfHost(list []string) []string {
+	if len(list) == 0 {
+		return []string{"."}
+	}
+	return list
+}
+
+func (p *pod) dnsOptions(list []core.PodDNSConfigOption) ([]string, error) {
+	var words []string
+	for i, o := range list {
 		if o.Name == "" {
-			return p.errorf(p.at("dnsConfig.options[%d].name", i), "it is missing")
+			return nil, p.errorf(p.at("dnsConfig.options[%d].name", i), "it is missing")
 		}
 		word := o.Name
 		if o.Value != nil {
 			word += ":" + *o.Value
 		}
-		n.DNSOptions = append(n.DNSOptions, word)
+		words = append(words, word)
 	}
-	return nil
+	return words, nil
 }
 
 // setPorts publishes the ports of all containers, and those of --publish in
