@@ -501,12 +501,7 @@ func (s *infraStart) setSysctls(pid int) error {
 		return err
 	}
 	return sys.OnThread(func() error {
-		fd, err := unix.PidfdOpen(pid, 0)
-		if err != nil {
-			return err
-		}
-		defer unix.Close(fd)
-		if err := unix.Setns(fd, unix.CLONE_NEWNET|unix.CLONE_NEWIPC); err != nil {
+		if err := enterSysctls(pid); err != nil {
 			return fmt.Errorf("cannot enter the pod's namespaces: %w", err)
 		}
 		for key, value := range values {
@@ -517,6 +512,26 @@ func (s *infraStart) setSysctls(pid int) error {
 		}
 		return nil
 	})
+}
+
+// enterSysctls takes the thread into the namespaces of pid that kernel
+// parameters belong to. The host's, in which it is already, may not be entered.
+func enterSysctls(pid int) error {
+	flags := 0
+	for file, flag := range map[string]int{"net": unix.CLONE_NEWNET, "ipc": unix.CLONE_NEWIPC} {
+		if !sameNamespace(procNamespace(pid, file), "/proc/thread-self/ns/"+file) {
+			flags |= flag
+		}
+	}
+	if flags == 0 {
+		return nil
+	}
+	fd, err := unix.PidfdOpen(pid, 0)
+	if err != nil {
+		return err
+	}
+	defer unix.Close(fd)
+	return unix.Setns(fd, flags)
 }
 
 func (rt *Runtime) infraHost(c *spec.Container) (bundle.Host, error) {
