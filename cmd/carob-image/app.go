@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 
 	"github.com/containers/storage/pkg/unshare"
 	"github.com/sirupsen/logrus"
@@ -34,6 +35,7 @@ type app struct {
 	eventsBackend string
 	modules       []string
 	conf          *config.Config // set by config
+	umask         int            // the caller's, set by client
 }
 
 func newApp() *app { return &app{in: os.Stdin, out: os.Stdout, err: os.Stderr} }
@@ -143,6 +145,9 @@ func (a *app) client(quiet bool) (*transfer.Client, error) {
 	if err := a.enter(); err != nil {
 		return nil, err
 	}
+	// Layers are there for containers, of any user: the caller's umask is for the
+	// caller's files.
+	a.umask = syscall.Umask(0o022)
 	conf, err := a.config()
 	if err != nil {
 		return nil, err

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"syscall"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -82,6 +83,7 @@ func runSave(ctx context.Context, a *app, o *saveOptions, args []string) error {
 	if o.output == "" {
 		err = client.SaveTo(ctx, names, a.out, o.save)
 	} else {
+		syscall.Umask(a.umask)
 		err = client.Save(ctx, names, o.output, o.save)
 	}
 	if err != nil {

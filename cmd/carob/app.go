@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"strings"
 
@@ -23,6 +24,7 @@ type app struct {
 
 	global    globalOptions
 	rt        *libpod.Runtime // set by open
+	umask     fs.FileMode     // the caller's, set by open
 	conf      *config.Config  // set by config
 	makesRoom bool            // the command is one of those on a full disk
 	kept      bool            // keepDescriptors was called

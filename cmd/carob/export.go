@@ -40,7 +40,7 @@ func runExport(ctx context.Context, a *app, output, name string) error {
 		}
 		return ctr.Export(ctx, a.out)
 	}
-	f, err := os.OpenFile(output, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o644)
+	f, err := os.OpenFile(output, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o666&^a.umask)
 	if err != nil {
 		return fmt.Errorf("cannot write the archive: %w", err)
 	}

@@ -60,7 +60,7 @@ func runKubeGenerate(ctx context.Context, a *app, o *kubeGenerateOptions, names 
 		_, err := a.out.Write(reply.YAML)
 		return err
 	}
-	f, err := os.OpenFile(o.file, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o644)
+	f, err := os.OpenFile(o.file, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o666&^a.umask)
 	if errors.Is(err, os.ErrExist) {
 		return fmt.Errorf("cannot write to %q: the file exists", o.file)
 	}

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"math"
 	"os"
 	"os/exec"
@@ -51,6 +52,9 @@ func (a *app) open(_ context.Context) (*libpod.Runtime, error) {
 	if err != nil {
 		return nil, err
 	}
+	// What we make is there for containers, of any user: the caller's umask is for
+	// the caller's files.
+	a.umask = fs.FileMode(syscall.Umask(0o022))
 	a.keepDescriptors()
 	conf, err := a.engineConfig()
 	if err != nil {

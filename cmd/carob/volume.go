@@ -161,7 +161,7 @@ func runVolumeExport(ctx context.Context, a *app, output, name string) error {
 		}
 		return rt.ExportVolume(ctx, name, a.out)
 	}
-	f, err := os.Create(output)
+	f, err := os.OpenFile(output, os.O_RDWR|os.O_CREATE|os.O_TRUNC, 0o666&^a.umask)
 	if err != nil {
 		return fmt.Errorf("cannot export volume %s: %w", name, err)
 	}

@@ -61,8 +61,11 @@ func (s *supervisor) hearContainer() error {
 	_ = unix.Unlink(dir + "/" + NotifyFile) // of a dead predecessor
 	path, done := shortPath(dir, NotifyFile)
 	defer done()
-	_ = unix.Fchmod(fd, 0o666) // bind gives the file this mode: any user of the container may speak
-	if err := unix.Bind(fd, &unix.SockaddrUnix{Name: path}); err != nil {
+	err = unix.Bind(fd, &unix.SockaddrUnix{Name: path})
+	if err == nil {
+		err = unix.Chmod(path, 0o666) // any user of the container may speak
+	}
+	if err != nil {
 		unix.Close(fd)
 		return wrap("cannot listen at "+dir+"/"+NotifyFile, err)
 	}
