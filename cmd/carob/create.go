@@ -88,7 +88,7 @@ func makeContainer(ctx context.Context, rt *libpod.Runtime, c *spec.Container, o
 	}
 	claimed := false
 	opts.Named = func(id string) (err error) {
-		err = claimCIDFile(c.CIDFile, id)
+		err = claimCIDFile(c.CIDFile, id, os.Link)
 		claimed = err == nil
 		return err
 	}
@@ -100,18 +100,38 @@ func makeContainer(ctx context.Context, rt *libpod.Runtime, c *spec.Container, o
 }
 
 // claimCIDFile makes the file with its content, in one step, unless it exists.
-func claimCIDFile(path, id string) error {
+// Where there are no hard links, as on vfat, it is empty for a moment.
+func claimCIDFile(path, id string, link func(tmp, path string) error) error {
 	tmp := path + "." + id[:12]
 	if err := os.WriteFile(tmp, []byte(id), 0o644); err != nil {
 		return fmt.Errorf("cannot write the CID file %s: %w", path, errors.Unwrap(err)) // the name of tmp means nothing to anybody
 	}
-	err := os.Link(tmp, path)
+	err := link(tmp, path)
+	if err != nil && !errors.Is(err, os.ErrExist) {
+		err = makeFile(path, id)
+	}
 	if errors.Is(err, os.ErrExist) {
 		err = fmt.Errorf("container id file exists. Ensure another container is not using it or delete %s", path)
 	} else if err != nil {
 		err = fmt.Errorf("cannot write the CID file %s: %w", path, errors.Unwrap(err))
 	}
 	return errors.Join(err, os.Remove(tmp))
+}
+
+// makeFile makes a file unless it exists, and leaves none that it cannot write.
+func makeFile(path, body string) error {
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
+	if err != nil {
+		return err
+	}
+	_, err = f.WriteString(body)
+	if closed := f.Close(); err == nil {
+		err = closed
+	}
+	if err != nil {
+		_ = os.Remove(path)
+	}
+	return err
 }
 
 // options are the flags as libpod takes them.
