@@ -5,8 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
+	"github.com/carob-containers/carob/libpod/monitor"
 	"github.com/carob-containers/carob/pkg/eventlog"
 )
 
@@ -17,6 +19,10 @@ import (
 func (c *Container) Wait(ctx context.Context, conditions []string, interval time.Duration) (int, error) {
 	if slices.Contains(conditions, "stopped") {
 		conditions = append(slices.Clone(conditions), StateExited)
+	}
+	if !slices.ContainsFunc(conditions, c.canBe) {
+		return -1, WithHint(fmt.Errorf("cannot wait for container %s to be %s: it has no health check", c.Name, strings.Join(conditions, " or ")),
+			"carob update --health-cmd COMMAND "+c.Name)
 	}
 	for {
 		st, err := c.Repair(ctx)
@@ -43,6 +49,16 @@ func (c *Container) Wait(ctx context.Context, conditions []string, interval time
 		case <-time.After(interval):
 		}
 	}
+}
+
+// canBe is false of the verdicts of a health check that there is not. With the
+// image away, nobody knows.
+func (c *Container) canBe(condition string) bool {
+	if condition != monitor.HealthHealthy && condition != monitor.HealthUnhealthy || c.Probes != nil {
+		return true
+	}
+	img, err := c.image()
+	return err != nil || healthOf(c.Health, img) != nil
 }
 
 func exitCodeOf(st *State) int {
