@@ -128,7 +128,7 @@ func (l *launcher) hostsFile() (string, bool, error) {
 		return "", false, err
 	}
 	text, err := netns.Hosts(netns.HostsInput{
-		Base: base, Kind: l.net.kind, Hostname: l.in.Hostname, Name: l.c.Name,
+		Base: base, Kind: l.net.kind, FullName: l.c.Network.FullName, Hostname: l.in.Hostname, Name: l.c.Name,
 		Add: l.c.Network.AddHosts, OwnIPs: l.net.ownIPs(), HostIP: l.hostIP(),
 	})
 	return string(text), err == nil, err

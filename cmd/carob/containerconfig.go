@@ -132,7 +132,7 @@ func (o *containerOptions) applyHostFiles(d *config.Containers) {
 	m, n := &o.c.Mounts, &o.c.Network
 	o.setWords([]configWord{{"hosts-file", &m.HostsFile, d.BaseHostsFile}, {"", &n.HostInternalIP, d.HostContainersInternalIP}})
 	o.setSwitches([]configSwitch{{"no-hostname", &m.NoHostname, d.NoHostname}})
-	if len(n.AddHosts) == 0 {
+	if len(n.AddHosts) == 0 && n.FullName == "" {
 		o.setSwitches([]configSwitch{{"no-hosts", &m.NoHosts, d.NoHosts}})
 	}
 }

@@ -51,7 +51,7 @@ func elsewhere() map[string]string {
 		"Network.Expose": "the launcher publishes them with -P", "Network.AddHosts": "Files.Hosts",
 		"Network.DNS": "Files.ResolvConf", "Network.DNSSearch": "Files.ResolvConf", "Network.DNSOptions": "Files.ResolvConf",
 		"Network.AddDNS": "Files.ResolvConf", "Network.AddDNSSearch": "Files.ResolvConf", "Network.AddDNSOptions": "Files.ResolvConf",
-		"Network.HostInternalIP": "Files.Hosts",
+		"Network.FullName": "Files.Hosts", "Network.HostInternalIP": "Files.Hosts",
 
 		"Log.Driver": "the monitor logs", "Log.Path": "the monitor logs", "Log.Dir": "the monitor logs", "Log.MaxSize": "the monitor logs",
 		"Log.MaxFile": "the monitor logs", "Log.Tag": "the monitor logs", "Log.Options": "inspect shows them",

@@ -12,6 +12,10 @@ import (
 	"github.com/carob-containers/carob/libpod/spec"
 )
 
+// ServiceDomain ends the full name of a pod with a subdomain, as that of most
+// clusters does.
+const ServiceDomain = ".svc.cluster.local"
+
 // Request is one call of carob-kube: exactly one field is set.
 type Request struct {
 	Translate *Source   `json:"translate,omitempty"`

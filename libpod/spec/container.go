@@ -277,6 +277,9 @@ type Network struct {
 	AddDNS        []string `json:"add_dns,omitempty"`
 	AddDNSSearch  []string `json:"add_dns_search,omitempty"`
 	AddDNSOptions []string `json:"add_dns_options,omitempty"`
+	// FullName, of a pod of Kubernetes with a subdomain, is the first of the
+	// names that /etc/hosts has for the pod's addresses.
+	FullName string `json:"full_name,omitempty"`
 	// HostInternalIP is what host.containers.internal stands for, "none" for
 	// nothing; "": what the network says.
 	HostInternalIP string `json:"host_internal_ip,omitempty"`

@@ -189,6 +189,7 @@ const hostGateway = "host-gateway"
 type HostsInput struct {
 	Base     []byte   // the file to start from: the host's, the image's or empty
 	Kind     string   // as in ResolvInput
+	FullName string   // NAME.DOMAIN: what hostname -f is to say; "" for none
 	Hostname string   // of the container
 	Name     string   // of the container
 	Add      []string // --add-host: NAME[;NAME...]:IP, the IP may be host-gateway
@@ -221,8 +222,13 @@ func Hosts(in HostsInput) ([]byte, error) {
 	if in.HostIP != "" {
 		h.addFree(in.HostIP, hostInternal, "host.docker.internal")
 	}
-	for _, ip := range in.ownIPs() {
-		h.addFree(ip, in.Hostname, in.Name)
+	ips := in.ownIPs()
+	label, _, _ := strings.Cut(in.FullName, ".")
+	for _, ip := range ips {
+		h.addFree(ip, in.FullName, label, in.Hostname, in.Name) // the first counts as the name of all
+	}
+	if len(ips) == 0 {
+		h.addFree("127.0.0.1", in.FullName)
 	}
 	return h.text.Bytes(), nil
 }

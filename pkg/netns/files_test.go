@@ -93,6 +93,10 @@ func TestCorner22HostsFile(t *testing.T) {
 		{"no way to the host", with(func(in *HostsInput) { in.HostIP = "" })},
 		{"network none", with(func(in *HostsInput) { in.Kind, in.OwnIPs = "none", nil })},
 		{"network host", with(func(in *HostsInput) { in.Kind = "host" })},
+		{"a full name", with(func(in *HostsInput) { in.FullName, in.Hostname, in.Name = "web-0.web.example", "web-0", "web-0-infra" })},
+		{"a full name that is the hostname", with(func(in *HostsInput) { in.FullName, in.Hostname = "web-0.web.example", "web-0.web.example" })},
+		{"a full name, network none", with(func(in *HostsInput) { in.FullName, in.Hostname, in.Kind = "web-0.web.example", "web-0", "none" })},
+		{"a full name, network host", with(func(in *HostsInput) { in.FullName, in.Kind = "web-0.web.example", "host" })},
 		{"hostname and name the same", with(func(in *HostsInput) { in.Hostname = "web" })},
 	} {
 		text, err := Hosts(c.in)

@@ -111,6 +111,7 @@ func (p *podWriter) setNames() {
 	if p.from.Spec != nil {
 		hostname = p.from.Spec.Hostname
 	}
+	hostname = p.setSubdomain(hostname, c.Network.FullName)
 	if hostname != "" && hostname != p.name {
 		p.out.Hostname = hostname
 	}
@@ -123,6 +124,23 @@ func (p *podWriter) setNames() {
 		p.out.HostAliases = append(p.out.HostAliases, core.HostAlias{IP: ip, Hostnames: strings.Split(names, ";")})
 	}
 	p.setDNS(&c.Network)
+}
+
+// setSubdomain finds it in the full name, which may be the hostname as well,
+// and returns the hostname without it. A namespace is not written, of nothing.
+func (p *podWriter) setSubdomain(hostname, full string) string {
+	inside, ok := strings.CutSuffix(full, kube.ServiceDomain)
+	if !ok {
+		return hostname
+	}
+	if hostname == full {
+		hostname, _, _ = strings.Cut(full, ".")
+		yes := true
+		p.out.SetHostnameAsFQDN = &yes
+	}
+	domain := strings.TrimPrefix(inside, hostname+".")
+	p.out.Subdomain = domain[:max(strings.LastIndexByte(domain, '.'), 0)]
+	return hostname
 }
 
 // setDNS: servers of one's own are dnsPolicy None; without it dnsConfig adds to

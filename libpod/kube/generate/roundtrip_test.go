@@ -226,6 +226,21 @@ func TestRoundTripOfDNS(t *testing.T) {
 	}
 }
 
+// TestRoundTripOfNames: a subdomain is one again, also in the hostname.
+func TestRoundTripOfNames(t *testing.T) {
+	for _, words := range []string{"subdomain: s", "subdomain: s, hostname: h", "subdomain: s, hostname: h, setHostnameAsFQDN: true", "subdomain: s, hostnameOverride: o"} {
+		pod := "apiVersion: v1\nkind: Pod\nmetadata: {name: web}\nspec: {containers: [{name: c, image: \"localhost/i:1\"}], " + words + "}"
+		first := plan(t, []byte(pod), nil)
+		yaml, warnings, err := YAML(ask(first))
+		if err != nil || len(warnings) > 0 {
+			t.Fatal(words, err, warnings)
+		}
+		second := plan(t, yaml, nil)
+		same(t, words, first.Pods[0].Infra, second.Pods[0].Infra)
+		same(t, words, first.Pods[0].Spec.Hostname, second.Pods[0].Spec.Hostname)
+	}
+}
+
 // TestDNSOfFlags: Kubernetes has no words for a part of it in the host's place.
 func TestDNSOfFlags(t *testing.T) {
 	for warning, n := range map[string]spec.Network{

@@ -367,16 +367,14 @@ func (p *pod) setPod() error {
 		if !isHostName(s.Subdomain) {
 			return p.errorf(p.at("subdomain"), "%q is no host name", s.Subdomain)
 		}
-		full := fmt.Sprintf("%s.%s.%s.svc.cluster.local", hostname, s.Subdomain, cmp.Or(p.namespace, "default"))
+		full := fmt.Sprintf("%s.%s.%s%s", hostname, s.Subdomain, cmp.Or(p.namespace, "default"), kube.ServiceDomain)
 		if isTrue(s.SetHostnameAsFQDN) {
 			p.out.Spec.Hostname = full
 		}
-		if !p.src.Options.NoHosts {
-			p.out.Infra.Network.AddHosts = append(p.out.Infra.Network.AddHosts, full+":127.0.0.1")
-		}
+		p.out.Infra.Network.FullName = full
 	}
 	if s.HostnameOverride != nil && *s.HostnameOverride != "" {
-		p.out.Spec.Hostname = *s.HostnameOverride
+		p.out.Spec.Hostname, p.out.Infra.Network.FullName = *s.HostnameOverride, ""
 	}
 	if len(p.out.Spec.Hostname) > 64 {
 		return p.errorf(p.at("hostname"), "%q has more than the 64 characters that Linux takes", p.out.Spec.Hostname)

@@ -145,7 +145,7 @@ func podFields() map[string]field {
 		"PodSpec.dnsPolicy":                     {level: yes, note: "Default and the cluster's policies mean the host's servers, search domains and options, None those of dnsConfig alone"},
 		"PodSpec.dnsConfig":                     {level: yes, note: "added to the host's, or to those of containers.conf, as in a cluster; podman puts it in their place"},
 		"PodSpec.hostAliases":                   {level: yes},
-		"PodSpec.hostname":                      {level: yes}, "PodSpec.subdomain": {level: partly, note: "a line in the pod's own /etc/hosts"},
+		"PodSpec.hostname":                      {level: yes}, "PodSpec.subdomain": {level: partly, note: "HOSTNAME.SUBDOMAIN.NAMESPACE.svc.cluster.local is what hostname -f says in the pod; other pods do not know it"},
 		"PodSpec.setHostnameAsFQDN": {level: yes}, "PodSpec.hostnameOverride": {level: yes},
 		"PodSpec.hostNetwork": {level: yes}, "PodSpec.hostPID": {level: yes}, "PodSpec.hostIPC": {level: yes},
 		"PodSpec.hostUsers":                    {level: yes, note: "false is --userns=auto: the pod's root owns what is in its other volumes, but nothing in a hostPath, which would need a mount that only root can make"},
