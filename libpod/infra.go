@@ -7,7 +7,6 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
-	"strings"
 	"syscall"
 	"time"
 
@@ -497,6 +496,9 @@ func (s *infraStart) setSysctls(pid int) error {
 	in := bundle.Input{Spec: s.c.Container, Host: host}
 	in.Namespaces.NetHost = s.net.kind == netHost
 	values, err := bundle.Sysctls(in)
+	if err == nil {
+		err = s.foreignSysctls(values)
+	}
 	if err != nil || len(values) == 0 {
 		return err
 	}
@@ -504,13 +506,7 @@ func (s *infraStart) setSysctls(pid int) error {
 		if err := enterSysctls(pid); err != nil {
 			return fmt.Errorf("cannot enter the pod's namespaces: %w", err)
 		}
-		for key, value := range values {
-			path := filepath.Join("/proc/sys", strings.ReplaceAll(key, ".", "/"))
-			if err := os.WriteFile(path, []byte(value), 0); err != nil {
-				return fmt.Errorf("cannot set sysctl %s=%s: %w", key, value, err)
-			}
-		}
-		return nil
+		return writeSysctls(values)
 	})
 }
 
@@ -532,6 +528,22 @@ func enterSysctls(pid int) error {
 	}
 	defer unix.Close(fd)
 	return unix.Setns(fd, flags)
+}
+
+// foreignSysctls makes of the values what they are for a network namespace that
+// is ours where the pod has a user namespace, as setNetSysctls has it.
+func (s *infraStart) foreignSysctls(values map[string]string) error {
+	m := s.c.Isolation.Mapping
+	if m == nil {
+		return nil
+	}
+	switch s.net.kind {
+	case netNone, netPasta, netSlirp:
+		if values[netPortStart] == "" {
+			values[netPortStart] = "0"
+		}
+	}
+	return pingOutside(values, m)
 }
 
 func (rt *Runtime) infraHost(c *spec.Container) (bundle.Host, error) {

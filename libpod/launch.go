@@ -214,6 +214,9 @@ func (l *launcher) prepare(ctx context.Context) error {
 	if err := ocihooks.Apply(cfg, l.hookDirs(), l.hasBinds()); err != nil {
 		return err
 	}
+	if err := l.setNetSysctls(cfg); err != nil {
+		return err
+	}
 	if l.c.Rootfs != nil {
 		if err := l.ensureMountpoints(cfg); err != nil {
 			return err
