@@ -42,6 +42,7 @@ func (m *memberWriter) build() {
 	m.setEnv()
 	m.setSecurity()
 	m.setMounts()
+	m.setShm()
 	m.setProbes()
 	m.setAnnotations()
 	m.warnOfLabels()

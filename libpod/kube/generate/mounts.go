@@ -44,6 +44,21 @@ func (m *memberWriter) setMounts() {
 	}
 }
 
+// setShm writes a /dev/shm of a size of its own as what people use for it in
+// Kubernetes, one for all that share the pod's.
+func (m *memberWriter) setShm() {
+	const at = "/dev/shm"
+	size, name := m.c.Mounts.ShmSize, "shm-"+lower(m.out.Name)
+	if infra := m.from.Infra; infra != nil && m.c.Isolation.IPC == "container:"+infra.ID {
+		size, name = infra.Mounts.ShmSize, "shm"
+	}
+	mounted := slices.ContainsFunc(m.c.Mounts.List, func(mount spec.Mount) bool { return mount.Destination == at })
+	if size == "" || mounted || m.c.Isolation.IPC == "host" {
+		return
+	}
+	m.out.VolumeMounts = append(m.out.VolumeMounts, core.VolumeMount{Name: m.volume(name, *memory([]string{"size=" + size})), MountPath: at})
+}
+
 // propagation is Kubernetes' word for it, if it has one.
 func propagation(options []string) *core.MountPropagationMode {
 	mode := core.MountPropagationMode("")
