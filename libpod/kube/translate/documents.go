@@ -2,11 +2,13 @@ package translate
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"strings"
 
+	goyaml "go.yaml.in/yaml/v2"
 	sjson "sigs.k8s.io/json"
 	"sigs.k8s.io/yaml"
 )
@@ -48,7 +50,7 @@ func (o *object) String() string {
 func read(file []byte) ([]*object, error) {
 	var all []*object
 	for _, doc := range split(file) {
-		body, err := yaml.YAMLToJSONStrict(doc.text)
+		body, err := toJSON(doc.text)
 		if err != nil {
 			return nil, fmt.Errorf("cannot read the document at line %d: %w", doc.line, oneLine(err))
 		}
@@ -57,6 +59,46 @@ func read(file []byte) ([]*object, error) {
 		}
 	}
 	return all, nil
+}
+
+// toJSON reads one document. The strict reader takes a key that stands beside
+// one merged in with "<<" for a second one of its name; where keys are merged,
+// those that stand there are therefore counted here.
+func toJSON(text []byte) ([]byte, error) {
+	body, err := yaml.YAMLToJSONStrict(text)
+	if err == nil || !bytes.Contains(text, []byte("<<")) {
+		return body, err
+	}
+	var written goyaml.MapSlice // has keys twice, and none that are merged
+	if goyaml.Unmarshal(text, &written) != nil {
+		return nil, err
+	}
+	if key := writtenTwice(written); key != "" {
+		return nil, fmt.Errorf("key %q already set in map", key)
+	}
+	return yaml.YAMLToJSON(text)
+}
+
+// writtenTwice finds a key that a map has twice.
+func writtenTwice(value any) string {
+	var twice string
+	switch v := value.(type) {
+	case goyaml.MapSlice:
+		seen := map[string]bool{}
+		for _, item := range v {
+			key := fmt.Sprint(item.Key)
+			if seen[key] {
+				return key
+			}
+			seen[key] = true
+			twice = cmp.Or(twice, writtenTwice(item.Value))
+		}
+	case []any:
+		for _, item := range v {
+			twice = cmp.Or(twice, writtenTwice(item))
+		}
+	}
+	return twice
 }
 
 func oneLine(err error) error {
@@ -95,7 +137,8 @@ type document struct {
 	text []byte
 }
 
-// split cuts a stream at its "---" lines. See YAML 1.2, 9.1.
+// split cuts a stream at its "---" and "..." lines, and leaves out which YAML
+// it says it is. See YAML 1.2, 9.1.
 func split(file []byte) []document {
 	file = bytes.TrimPrefix(file, []byte("\xef\xbb\xbf"))
 	docs := []document{{line: 1}}
@@ -108,9 +151,13 @@ func split(file []byte) []document {
 			line = rest
 		}
 		if bytes.Equal(bytes.TrimRight(line, " \t\r\n"), []byte("...")) {
+			docs = append(docs, document{line: n + 1})
 			continue
 		}
 		last := &docs[len(docs)-1]
+		if bytes.HasPrefix(line, []byte("%YAML ")) && len(bytes.TrimSpace(last.text)) == 0 {
+			continue
+		}
 		last.text = append(last.text, line...)
 	}
 	return docs
