@@ -27,6 +27,9 @@ func (rt *Runtime) joinPod(ctx context.Context, c *spec.Container) error {
 	}
 	c.Pod = p.ID
 	if c.InitType != "" {
+		if err := p.refuseInit(ctx); err != nil {
+			return err
+		}
 		c.Restart = spec.Restart{Policy: spec.RestartNo}
 	}
 	if err := p.lendNamespaces(ctx, c); err != nil {
@@ -34,6 +37,17 @@ func (rt *Runtime) joinPod(ctx context.Context, c *spec.Container) error {
 	}
 	p.lend(c)
 	return nil
+}
+
+// refuseInit refuses an init container of a pod whose other containers would
+// not wait for it.
+func (p *Pod) refuseInit(ctx context.Context) error {
+	st, err := p.State(ctx)
+	if err != nil || st.Status == PodCreated || st.Status == PodExited {
+		return err
+	}
+	return WithHint(fmt.Errorf("cannot create container: pod %s runs, and its init containers come before all others", p.Name),
+		"stop the pod first: carob pod stop "+p.Name)
 }
 
 // complete refuses a pod whose infra container is being made or removed.

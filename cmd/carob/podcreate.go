@@ -114,10 +114,31 @@ func createPod(ctx context.Context, rt *libpod.Runtime, p *spec.Pod, opts libpod
 	if err != nil || p.IDFile == "" {
 		return pod, err
 	}
-	if err := os.WriteFile(p.IDFile, []byte(pod.ID), 0o644); err != nil {
-		return nil, errors.Join(fmt.Errorf("cannot write the pod ID file: %w", err), pod.Remove(ctx, libpod.RemoveOptions{Force: true}))
+	if err := writePodID(p.IDFile, pod.ID, opts.Replace); err != nil {
+		return nil, errors.Join(err, pod.Remove(ctx, libpod.RemoveOptions{Force: true}))
 	}
 	return pod, nil
+}
+
+// writePodID leaves the file of another pod alone, unless that was to be
+// replaced.
+func writePodID(path, id string, replace bool) error {
+	flags := os.O_CREATE | os.O_WRONLY | os.O_EXCL
+	if replace {
+		flags = os.O_CREATE | os.O_WRONLY | os.O_TRUNC
+	}
+	f, err := os.OpenFile(path, flags, 0o644)
+	if errors.Is(err, os.ErrExist) {
+		return fmt.Errorf("cannot write the pod ID file: %s exists: another pod may be using it", path)
+	}
+	if err == nil {
+		_, err = f.WriteString(id)
+		err = errors.Join(err, f.Close())
+	}
+	if err != nil {
+		return fmt.Errorf("cannot write the pod ID file: %w", err)
+	}
+	return nil
 }
 
 // complete turns flags and argument into the pod and its infra container.

@@ -52,6 +52,9 @@ func portCode(err error) error {
 }
 
 func runRun(ctx context.Context, a *app, o *runOptions, args []string) error {
+	if o.c.InitType != "" {
+		return errors.New("cannot run an init container: it runs when its pod starts: use carob create --init-ctr, then carob pod start")
+	}
 	if o.rmi {
 		if o.detach {
 			return errors.New("--rmi and --detach cannot be set together: nobody would be there to remove the image")
