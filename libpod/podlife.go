@@ -253,6 +253,29 @@ func (p *Pod) Remove(ctx context.Context, opts RemoveOptions) error {
 		return err
 	}
 	defer lock.Release()
+	return p.remove(ctx, opts)
+}
+
+// removeIdle removes the pod if it still is idle once we have its lock: an
+// infra container that runs alone keeps nobody else from removing its pod.
+func (p *Pod) removeIdle(ctx context.Context, opts RemoveOptions) (bool, error) {
+	lock, err := p.Lock(ctx)
+	if errors.Is(err, errNoPod) {
+		return true, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	defer lock.Release()
+	st, err := p.State(ctx)
+	if err != nil || !st.idle() {
+		return false, err
+	}
+	return true, p.remove(ctx, opts)
+}
+
+// remove is Remove for who has the pod's lock.
+func (p *Pod) remove(ctx context.Context, opts RemoveOptions) error {
 	if !opts.Force {
 		if err := p.refuseRunning(ctx); err != nil {
 			return err

@@ -88,14 +88,16 @@ func (rt *Runtime) PrunePods(ctx context.Context, filters []string) ([]string, e
 		if !st.idle() || !wanted.Match(p, st) {
 			continue
 		}
-		err = p.Remove(ctx, RemoveOptions{Volumes: true})
-		if err != nil && !errors.Is(err, errNoPod) {
+		removed, err := p.removeIdle(ctx, RemoveOptions{Volumes: true})
+		if err != nil {
 			if now, stErr := p.State(ctx); stErr == nil && !now.idle() {
 				continue // it was started, or has got another container
 			}
 			return gone, err
 		}
-		gone = append(gone, p.ID)
+		if removed {
+			gone = append(gone, p.ID)
+		}
 	}
 	return gone, nil
 }
