@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"net/url"
 	"os"
 	"path/filepath"
 
@@ -41,7 +42,8 @@ func OpenDB(path string) (*DB, error) { return open(path, migrations()) }
 
 // open is OpenDB for a carob that knows these migrations.
 func open(path string, known []string) (*DB, error) {
-	dsn := "file:" + path + "?_txlock=immediate&_journal_mode=WAL&_synchronous=NORMAL&_busy_timeout=" + busyTimeout + "&_foreign_keys=1"
+	at := url.URL{Path: path} // with % ? and # as they are written in addresses
+	dsn := "file:" + at.EscapedPath() + "?_txlock=immediate&_journal_mode=WAL&_synchronous=NORMAL&_busy_timeout=" + busyTimeout + "&_foreign_keys=1"
 	db, err := sql.Open("sqlite3", dsn)
 	if err != nil {
 		return nil, fmt.Errorf("cannot open %s: %w", path, err)

@@ -130,3 +130,20 @@ func TestLogStaysShort(t *testing.T) {
 		t.Errorf("%d volumes are left, %v", len(all), err)
 	}
 }
+
+// TestPathWithSignsOfAddresses: a user's home may be called anything.
+func TestPathWithSignsOfAddresses(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "100%25 #1? ü&a=b")
+	if err := os.Mkdir(dir, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(dir, "state.db")
+	db, err := OpenDB(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	if _, err := os.Stat(path); err != nil {
+		t.Error(err)
+	}
+}
