@@ -167,7 +167,7 @@ func (a *app) readQuadletFile(ctx context.Context, from string) ([]byte, error) 
 }
 
 // quadletData is a unit as quadlet list shows it, with podman's fields.
-type quadletData struct{ Name, UnitName, Path, Status, App string }
+type quadletData struct{ Name, UnitName, Path, Status, App, Pod string }
 
 type quadletListOptions struct {
 	filters   []string
@@ -185,7 +185,7 @@ func newQuadletList(a *app) *cobra.Command {
 		RunE:    func(cmd *cobra.Command, _ []string) error { return runQuadletList(cmd.Context(), a, o) },
 	}
 	f := cmd.Flags()
-	f.StringSliceVarP(&o.filters, "filter", "f", nil, "units for which KEY=VALUE holds: name, status, with * in VALUE for anything")
+	f.StringSliceVarP(&o.filters, "filter", "f", nil, "units for which KEY=VALUE holds: name, status, pod, with * in VALUE for anything")
 	f.StringVar(&o.format, "format", "", "json or a Go template")
 	f.BoolVarP(&o.noHeading, "noheading", "n", false, "leave the line of headings out")
 	return cmd
@@ -208,7 +208,7 @@ func runQuadletList(ctx context.Context, a *app, o *quadletListOptions) error {
 	}
 	return report.Write(a.out, shown, report.Options{
 		Format: o.format, NoHeading: o.noHeading,
-		Default: "{{.Name}}\t{{.UnitName}}\t{{.Path}}\t{{.Status}}\t{{.App}}",
+		Default: "{{.Name}}\t{{.UnitName}}\t{{.Path}}\t{{.Status}}\t{{.App}}\t{{.Pod}}",
 		Headers: map[string]string{"UnitName": "UNIT NAME", "Path": "PATH ON DISK", "App": "APPLICATION"},
 	})
 }
@@ -218,9 +218,12 @@ func matchQuadlet(row quadletData, filters []string) (bool, error) {
 	held := map[string]bool{}
 	for _, f := range filters {
 		key, pattern, ok := strings.Cut(f, "=")
-		value, known := map[string]string{"name": row.Name, "status": row.Status}[key]
+		value, known := map[string]string{"name": row.Name, "status": row.Status, "pod": row.Pod}[key]
 		if !ok || !known {
-			return false, fmt.Errorf("cannot use the filter %q: name=VALUE or status=VALUE is wanted", f)
+			return false, fmt.Errorf("cannot use the filter %q: name=VALUE, status=VALUE or pod=VALUE is wanted", f)
+		}
+		if key == "pod" { // its unit, or the name of that without .pod
+			pattern, value = strings.TrimSuffix(pattern, ".pod"), strings.TrimSuffix(value, ".pod")
 		}
 		// The status has a slash, which * does not stand for.
 		match, err := path.Match(strings.ReplaceAll(pattern, "/", " "), strings.ReplaceAll(value, "/", " "))
@@ -258,7 +261,7 @@ func (a *app) quadlets(ctx context.Context) ([]quadletData, error) {
 	for _, name := range slices.Sorted(maps.Keys(files)) {
 		row := quadletData{Name: name, Path: files[name], App: manage.AppOf(p, files[name]), Status: "Not loaded"}
 		if u := set.Find(name); u != nil {
-			row.UnitName = u.Service + ".service"
+			row.UnitName, row.Pod = u.Service+".service", u.Pod()
 		}
 		rows = append(rows, row)
 	}

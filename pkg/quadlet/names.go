@@ -51,6 +51,15 @@ func (u *Unit) defaultService() string {
 	return base + u.kind.service
 }
 
+// Pod is the unit of the pod that a container is in.
+func (u *Unit) Pod() string {
+	name := u.last("Pod")
+	if expanded, ok := u.expand(name); ok {
+		return expanded
+	}
+	return name
+}
+
 // ServiceOf is the service, without .service, that a unit whose file has this
 // name becomes unless the file says otherwise; "": it is no unit's name.
 func ServiceOf(name string) string {
