@@ -225,13 +225,22 @@ func (o *podCreateOptions) check() error {
 			return fmt.Errorf("cannot use --%s: the pod does not share its %s namespace", f.flag, f.namespace)
 		}
 	}
+	for key := range o.infra.c.Resources.Sysctl {
+		namespace := "ipc"
+		if strings.HasPrefix(key, "net.") {
+			namespace = "net"
+		}
+		if !shares(namespace) {
+			return fmt.Errorf("cannot use --sysctl %s: the pod does not share its %s namespace", key, namespace)
+		}
+	}
 	switch mode := o.infra.c.Network.Mode; mode {
 	case "none", "host":
 		if len(o.infra.c.Network.Ports) > 0 {
 			return fmt.Errorf("cannot use --publish: with --network %s there is nothing to publish from", mode)
 		}
 	}
-	for _, flag := range []string{"infra-name", "infra-conmon-pidfile"} {
+	for _, flag := range []string{"infra-name", "infra-conmon-pidfile", "userns", "uidmap", "gidmap", "subuidname", "subgidname"} {
 		if o.infra.flags.Changed(flag) && !o.withInfra {
 			return fmt.Errorf("cannot use --%s: the pod has no infra container", flag)
 		}
