@@ -81,7 +81,7 @@ func newGlobalRoot(a *app) *cobra.Command {
 	root.SetVersionTemplate("carob version {{.Version}}\n")
 	root.SetOut(a.out)
 	root.SetErr(a.err)
-	root.SetFlagErrorFunc(usage)
+	root.SetFlagErrorFunc(wrongFlag)
 	addGlobalFlags(root, &a.global)
 	return root
 }
@@ -101,6 +101,15 @@ func noSuchCommand(cmd *cobra.Command, args []string) error {
 	cmd.SuggestionsMinimumDistance = 2 // letters wrong, as cobra itself takes where it asks
 	if near := cmd.SuggestionsFor(args[0]); len(near) > 0 {
 		err = fmt.Errorf("%w: did you mean %s?", err, strings.Join(near, " or "))
+	}
+	return usage(cmd, err)
+}
+
+// wrongFlag: of a command that is not there no flag is known, and that is not
+// what is wrong with it.
+func wrongFlag(cmd *cobra.Command, err error) error {
+	if words := cmd.Flags().Args(); cmd.HasSubCommands() && len(words) > 0 {
+		return noSuchCommand(cmd, words)
 	}
 	return usage(cmd, err)
 }
