@@ -16,7 +16,7 @@ import (
 // ensureImages pulls what the policies say, each image once, and checks what
 // only the image tells.
 func (p *play) ensureImages(ctx context.Context) error {
-	done := map[kube.Image]*baseImage{}
+	done := map[kube.Image]*baseImage{} // by name and policy
 	for i := range p.plan.Pods {
 		pod := &p.plan.Pods[i]
 		auths, err := p.credentials(ctx, pod)
@@ -51,8 +51,8 @@ func (p *play) ensurePodImages(ctx context.Context, pod *kube.Pod, auths auths, 
 		return img, err
 	}
 	for _, want := range pod.Images {
-		if _, err := ensure(want); err != nil {
-			return err
+		if _, err := ensure(kube.Image{Name: want.Name, Pull: want.Pull}); err != nil {
+			return fmt.Errorf("cannot use %s: %w", want.Path, err)
 		}
 	}
 	for _, c := range pod.Containers {

@@ -114,6 +114,8 @@ type Pod struct {
 type Image struct {
 	Name string `json:"name"`
 	Pull string `json:"pull"` // policy
+	// Path names the volume in errors.
+	Path string `json:"path,omitempty"`
 }
 
 // Container is a container of a pod.

@@ -168,7 +168,7 @@ func split(file []byte) []document {
 func decode(o *object, into any) (unknown []string, err error) {
 	strict, err := sjson.UnmarshalStrict(o.body, into)
 	if err != nil {
-		return nil, fmt.Errorf("cannot read %s: %w", o, err)
+		return nil, fmt.Errorf("cannot read %s: %w", o, placed(o.body, err))
 	}
 	for _, e := range strict {
 		unknown = append(unknown, e.Error())

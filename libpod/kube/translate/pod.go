@@ -158,7 +158,11 @@ func (p *pod) setShares() error {
 		if infra.Resources.Sysctl == nil {
 			infra.Resources.Sysctl = map[string]string{}
 		}
-		infra.Resources.Sysctl[strings.ReplaceAll(c.Name, "/", ".")] = c.Value
+		key := strings.ReplaceAll(c.Name, "/", ".")
+		if _, twice := infra.Resources.Sysctl[key]; twice {
+			return p.errorf(p.at("securityContext.sysctls[%d].name", i), "there are two values of %s", key)
+		}
+		infra.Resources.Sysctl[key] = c.Value
 	}
 	if c := s.SecurityContext; c != nil { // the containers share its categories
 		setSELinux(&infra.Security, c.SELinuxOptions)

@@ -149,7 +149,7 @@ func (p *pod) imageVolume(i *core.ImageVolumeSource, at string) (*volume, error)
 	if err != nil {
 		return nil, p.errorf(at+".pullPolicy", "%w", err)
 	}
-	p.out.Images = append(p.out.Images, kube.Image{Name: i.Reference, Pull: pull})
+	p.out.Images = append(p.out.Images, kube.Image{Name: i.Reference, Pull: pull, Path: inObject(p.o, at)})
 	return &volume{mount: spec.Mount{Type: spec.MountImage, Source: i.Reference}}, nil
 }
 
