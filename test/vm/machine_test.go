@@ -198,14 +198,17 @@ func (d *disks) boot(ctx context.Context, accel, kernel string, hear func(line s
 	return nil
 }
 
-// quickKernel saves an emulated machine half of its time: what it has translated
+// quickKernel saves an emulated machine most of its time: what it has translated
 // of a program serves the next process that has it at the same addresses, memory
-// is filled with zeros by the page, when it is needed, and system calls take the
-// short way. So they do with noAudit, where nothing is looked up in the audit log.
+// is filled with zeros by the page, when it is needed, system calls take the
+// short way, and what only looks now and then is not woken more often than the
+// clock ticks. So do noAudit, for machines in which nobody looks into the audit
+// log, and noSecurity, for those in which AppArmor and SELinux are not tested.
 const (
 	quickKernel = "mitigations=off norandmaps init_on_alloc=0 transparent_hugepage=never " +
-		"hardened_usercopy=off randomize_kstack_offset=off "
-	noAudit = "audit=0"
+		"hardened_usercopy=off randomize_kstack_offset=off highres=off "
+	noAudit    = "audit=0"
+	noSecurity = noAudit + " lsm=yama"
 )
 
 func (d *disks) arguments(accel, kernel string) []string {

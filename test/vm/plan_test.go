@@ -29,12 +29,13 @@ type machine struct {
 
 // machines are those that run scripts. Those that take longest come first.
 var machines = []machine{
-	{name: "units", phases: []phase{{groups: []group{{"units", "ct"}}, kernel: noAudit}}},
-	{name: "user", phases: []phase{{groups: []group{{"user", "ct"}, {"wide", "wide"}, {"root", "root"}}, kernel: noAudit}}},
+	{name: "units", phases: []phase{{groups: []group{{"units", "ct"}}, kernel: noSecurity}}},
+	{name: "user", phases: []phase{{groups: []group{{"user", "ct"}, {"wide", "wide"}, {"root", "root"}}, kernel: noSecurity}}},
 	{name: "reboot", phases: []phase{
-		{groups: []group{{"quadlet", "ct"}, {"before-reboot", "ct"}, {"before-reboot-units", "wide"}}, kernel: noAudit},
-		{groups: []group{{"after-reboot", "ct"}, {"after-reboot-units", "wide"}}, kernel: noAudit},
+		{groups: []group{{"quadlet", "ct"}, {"before-reboot", "ct"}, {"before-reboot-units", "wide"}}, kernel: noSecurity},
+		{groups: []group{{"after-reboot", "ct"}, {"after-reboot-units", "wide"}}, kernel: noSecurity},
 	}},
+	{name: "apparmor", phases: []phase{{groups: []group{{"apparmor", "ct"}, {"apparmor-root", "root"}}, kernel: noAudit}}},
 	// Files that were made without SELinux have no labels. The scripts switch
 	// to enforcing, as it is not the machine's boot that is tested.
 	{name: "selinux", phases: []phase{

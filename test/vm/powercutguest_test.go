@@ -18,7 +18,7 @@ import (
 )
 
 // cutKernel switches off what this machine does without.
-const cutKernel = noAudit + " apparmor=0 selinux=0 systemd.mask=apparmor.service systemd.mask=cron.service"
+const cutKernel = noSecurity + " systemd.mask=cron.service"
 
 // cutBoss is the boss of that machine: root, once per boot.
 func cutBoss() error {
