@@ -32,7 +32,8 @@ type target struct {
 	times float64
 }
 
-func (c testcase) measure(rounds int) (f figure, err error) {
+// measure takes the samples, each after calm.
+func (c testcase) measure(rounds int, calm func() error) (f figure, err error) {
 	if c.rounds > 0 {
 		rounds = c.rounds
 	}
@@ -57,6 +58,9 @@ func (c testcase) measure(rounds int) (f figure, err error) {
 		for i := range c.sides {
 			// Nobody is always first.
 			s := c.sides[(i+round+warm)%len(c.sides)]
+			if err := calm(); err != nil {
+				return f, err
+			}
 			v, err := s.sample(round + warm)
 			if err != nil {
 				return f, err

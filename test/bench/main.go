@@ -48,7 +48,7 @@ func bench(h *rig.Host, rounds int, wanted *regexp.Regexp) error {
 			continue
 		}
 		progress(c.name)
-		figure, err := c.measure(rounds)
+		figure, err := c.measure(rounds, func() error { return calm(carob, podman) })
 		if err != nil {
 			return fmt.Errorf("%s: %w", c.name, err)
 		}

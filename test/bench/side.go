@@ -117,6 +117,32 @@ func (s *side) time(args ...string) (time.Duration, error) {
 	return took, nil
 }
 
+// calm waits until no side has a command at work any more: what one leaves
+// behind, such as podman's clean-up after a container's end, is not to be
+// measured as another's time.
+func calm(sides ...*side) error {
+	for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(5 * time.Millisecond) {
+		busy := ""
+		for _, s := range sides {
+			processes, err := s.Processes(0)
+			if err != nil {
+				return err
+			}
+			for _, p := range processes {
+				if programOf(p.Args) == filepath.Base(s.program) {
+					busy = p.Args
+				}
+			}
+		}
+		if busy == "" {
+			return nil
+		}
+		if time.Now().After(deadline) {
+			return fmt.Errorf("cannot measure: %q is still at work", busy)
+		}
+	}
+}
+
 // close removes what the side made; its keeper or pause process ends with it.
 func (s *side) close() {
 	for _, args := range [][]string{{"rm", "-fa", "-t", "0"}, {"system", "migrate"}} {
