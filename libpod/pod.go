@@ -66,6 +66,20 @@ func (rt *Runtime) Pods(ctx context.Context) ([]*Pod, error) {
 	return all, rt.sweepPodLocks(ctx, known)
 }
 
+// PodNames are the names of all pods by ID. Unlike Pods it finishes nothing
+// off, and so takes away nothing that the caller has just seen.
+func (rt *Runtime) PodNames(ctx context.Context) (map[string]string, error) {
+	specs, err := rt.db.Pods(ctx)
+	if err != nil {
+		return nil, err
+	}
+	names := make(map[string]string, len(specs))
+	for _, p := range specs {
+		names[p.ID] = p.Name
+	}
+	return names, nil
+}
+
 // sweepPodLocks removes the locks and control groups of pods that are gone. One that is held, or
 // has just been made, belongs to a pod that is not in the database yet.
 func (rt *Runtime) sweepPodLocks(ctx context.Context, known map[string]bool) error {

@@ -133,13 +133,9 @@ func (p *psReader) podName(ctx context.Context, id string) (string, error) {
 		return "", nil
 	}
 	if p.pods == nil {
-		pods, err := p.rt.Pods(ctx)
-		if err != nil {
+		var err error
+		if p.pods, err = p.rt.PodNames(ctx); err != nil {
 			return "", err
-		}
-		p.pods = map[string]string{}
-		for _, pod := range pods {
-			p.pods[pod.ID] = pod.Name
 		}
 	}
 	return p.pods[id], nil
