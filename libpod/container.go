@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -161,7 +162,7 @@ func (rt *Runtime) Containers(ctx context.Context) ([]*Container, error) {
 	}
 	all := make([]*Container, 0, len(specs))
 	known := make(map[string]bool, len(specs))
-	for _, s := range specs {
+	for _, s := range slices.Backward(specs) { // what others need can only go after them
 		known[s.ID] = true
 		c := &Container{Container: s, rt: rt}
 		if c.halfMade() && c.sweep(ctx) {
@@ -169,6 +170,7 @@ func (rt *Runtime) Containers(ctx context.Context) ([]*Container, error) {
 		}
 		all = append(all, c)
 	}
+	slices.Reverse(all)
 	if err := rt.sweepUnknown(ctx, known); err != nil {
 		return nil, err
 	}

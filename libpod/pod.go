@@ -211,10 +211,13 @@ func (p *Pod) named(ctx context.Context, insert func() error) error {
 		if !given && try < 20 {
 			continue
 		}
-		if p.rt.sweepNamed(ctx, p.Name) && try < 20 {
-			continue
+		if try > 0 {
+			return p.nameInUse(ctx)
 		}
-		return p.nameInUse(ctx)
+		// By what a killed command has left perhaps: the listing sweeps it.
+		if _, err := p.rt.Containers(ctx); err != nil {
+			return err
+		}
 	}
 }
 
