@@ -243,6 +243,7 @@ func (u *unitMaker) podCommand(p *libpod.Pod) (*generate.Command, error) {
 		return nil, libpod.WithHint(fmt.Errorf("cannot use --new: %w", err), "leave --new out: the unit then starts the pod that is there")
 	}
 	c.Carob[0] = u.a.selfArgv()[0]
+	u.warnRelative("pod "+p.Name, c)
 	return c, nil
 }
 
@@ -283,7 +284,15 @@ func (u *unitMaker) container(c *libpod.Container) (*generate.Container, error) 
 		return nil, libpod.WithHint(fmt.Errorf("cannot use --new: %w", err), "leave --new out: the unit then starts the container that is there")
 	}
 	in.Create.Carob[0] = in.Carob[0]
+	u.warnRelative("container "+c.Name, in.Create)
 	return in, unitfile.CheckName(in.Unit)
+}
+
+// warnRelative tells of files that the unit's command will not find.
+func (u *unitMaker) warnRelative(what string, c *generate.Command) {
+	if files := c.RelativeFiles(); len(files) > 0 {
+		u.a.warn(fmt.Sprintf("%s was made with %s, which the unit looks for in another directory: make it with a path from / on", what, strings.Join(files, " and ")))
+	}
 }
 
 func (u *unitMaker) service(name string, c *spec.Container) generate.Service {

@@ -78,6 +78,43 @@ type Flag struct {
 	Bare        bool // it stands without its value
 }
 
+// RelativeFiles are the host's files that the command names as seen from the
+// directory it was given in, which is not the unit's.
+func (c *Command) RelativeFiles() []string {
+	var files []string
+	for _, f := range c.Flags {
+		file := ""
+		switch f.Name {
+		case "env-file", "label-file":
+			file = f.Value
+		case "volume": // without a dot in front it is a volume's name
+			if file, _, _ = strings.Cut(f.Value, ":"); !strings.HasPrefix(file, ".") {
+				file = ""
+			}
+		case "mount":
+			file = bindSource(f.Value)
+		}
+		if file != "" && file[0] != '/' {
+			files = append(files, file)
+		}
+	}
+	return files
+}
+
+// bindSource is what a mount of the host's files mounts; "": it is another one.
+func bindSource(mount string) string {
+	fields := strings.Split(mount, ",")
+	if !slices.Contains(fields, "type=bind") {
+		return ""
+	}
+	for _, field := range fields {
+		if name, value, _ := strings.Cut(field, "="); name == "src" || name == "source" {
+			return value
+		}
+	}
+	return ""
+}
+
 // Without is the command without the flags of these names.
 func (c *Command) Without(names ...string) *Command {
 	out := *c
