@@ -56,6 +56,7 @@ func (p *Pod) copied(ctx context.Context, all []*Container, podPatch, infraPatch
 		}
 	}
 	fresh.Infra, fresh.IDFile = "", ""
+	fresh.Kube = nil // no file made the copy: kube down and --replace leave it alone
 	i := slices.IndexFunc(all, func(c *Container) bool { return c.Infra })
 	if i < 0 {
 		return fresh, nil, nil
@@ -143,7 +144,8 @@ func (p *Pod) cloneMember(ctx context.Context, from *Container, to *Pod, ids map
 	}
 	p.takeBack(c)
 	for i := range c.Mounts.List {
-		if m := &c.Mounts.List[i]; m.Anonymous {
+		// Those of Kubernetes YAML are the pod's, and filled: the copy has them, too.
+		if m := &c.Mounts.List[i]; m.Anonymous && !m.MakeSubPath {
 			m.Source = "" // a volume of its own
 		}
 	}
