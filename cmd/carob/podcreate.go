@@ -123,17 +123,13 @@ func createPod(ctx context.Context, rt *libpod.Runtime, p *spec.Pod, opts libpod
 // writePodID leaves the file of another pod alone, unless that was to be
 // replaced.
 func writePodID(path, id string, replace bool) error {
-	flags := os.O_CREATE | os.O_WRONLY | os.O_EXCL
+	write := makeFile
 	if replace {
-		flags = os.O_CREATE | os.O_WRONLY | os.O_TRUNC
+		write = func(path, body string) error { return os.WriteFile(path, []byte(body), 0o644) }
 	}
-	f, err := os.OpenFile(path, flags, 0o644)
+	err := write(path, id)
 	if errors.Is(err, os.ErrExist) {
 		return fmt.Errorf("cannot write the pod ID file: %s exists: another pod may be using it", path)
-	}
-	if err == nil {
-		_, err = f.WriteString(id)
-		err = errors.Join(err, f.Close())
 	}
 	if err != nil {
 		return fmt.Errorf("cannot write the pod ID file: %w", err)
