@@ -147,20 +147,17 @@ func (m *member) setSeccomp(p *core.SeccompProfile) error {
 	if p == nil {
 		return nil
 	}
+	if err := checkProfile(string(p.Type), p.LocalhostProfile); err != nil {
+		return err
+	}
 	switch p.Type {
 	case core.SeccompProfileTypeUnconfined:
 		m.out.Security.Seccomp = "unconfined"
-	case core.SeccompProfileTypeRuntimeDefault:
 	case core.SeccompProfileTypeLocalhost:
-		if p.LocalhostProfile == nil || *p.LocalhostProfile == "" {
-			return fmt.Errorf("localhostProfile is missing")
-		}
 		if !filepath.IsLocal(*p.LocalhostProfile) {
 			return fmt.Errorf("localhostProfile %q leads out of --seccomp-profile-root", *p.LocalhostProfile)
 		}
 		m.out.Security.Seccomp = path.Join(m.src.Options.SeccompRoot, *p.LocalhostProfile)
-	default:
-		return fmt.Errorf("type %q is none of RuntimeDefault, Unconfined, Localhost", p.Type)
 	}
 	return nil
 }
@@ -169,17 +166,33 @@ func setAppArmor(out *spec.Security, p *core.AppArmorProfile) error {
 	if p == nil {
 		return nil
 	}
+	if err := checkProfile(string(p.Type), p.LocalhostProfile); err != nil {
+		return err
+	}
 	switch p.Type {
 	case core.AppArmorProfileTypeUnconfined:
 		out.AppArmor = "unconfined"
-	case core.AppArmorProfileTypeRuntimeDefault:
 	case core.AppArmorProfileTypeLocalhost:
-		if p.LocalhostProfile == nil || *p.LocalhostProfile == "" {
+		out.AppArmor = *p.LocalhostProfile
+	}
+	return nil
+}
+
+// checkProfile: the types are the same for seccomp and AppArmor, and the one
+// that is a file's has its name, and only that one.
+func checkProfile(kind string, localhost *string) error {
+	named := localhost != nil && *localhost != ""
+	switch core.SeccompProfileType(kind) {
+	case core.SeccompProfileTypeLocalhost:
+		if !named {
 			return fmt.Errorf("localhostProfile is missing")
 		}
-		out.AppArmor = *p.LocalhostProfile
+	case core.SeccompProfileTypeRuntimeDefault, core.SeccompProfileTypeUnconfined:
+		if named {
+			return fmt.Errorf("localhostProfile %q goes with type Localhost, not with %s", *localhost, kind)
+		}
 	default:
-		return fmt.Errorf("type %q is none of RuntimeDefault, Unconfined, Localhost", p.Type)
+		return fmt.Errorf("type %q is none of RuntimeDefault, Unconfined, Localhost", kind)
 	}
 	return nil
 }
