@@ -206,7 +206,7 @@ func (d *disks) boot(ctx context.Context, accel, kernel string, hear func(line s
 // log, and noSecurity, for those in which AppArmor and SELinux are not tested.
 const (
 	quickKernel = "mitigations=off norandmaps init_on_alloc=0 transparent_hugepage=never " +
-		"hardened_usercopy=off randomize_kstack_offset=off highres=off "
+		"hardened_usercopy=off randomize_kstack_offset=off highres=off 8250.nr_uarts=2 "
 	noAudit    = "audit=0"
 	noSecurity = noAudit + " lsm=yama"
 )
@@ -214,7 +214,7 @@ const (
 func (d *disks) arguments(accel, kernel string) []string {
 	cpu := "max"
 	if accel == emulation {
-		cpu = "Nehalem" // AVX in programs that see it would only be slower
+		cpu = "Nehalem,+rdrand" // AVX in programs that see it would only be slower; without rdrand the kernel gathers randomness for a second
 	}
 	return []string{
 		"-machine", "q35", "-accel", accel, "-cpu", cpu, "-m", "3072", "-smp", "2", // one takes a quarter more of the host's time, four a fifth

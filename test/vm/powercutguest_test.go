@@ -246,7 +246,8 @@ func (u *cutAccount) checkStorage() (err error) {
 }
 
 // checkVolumes wants every file that a container has written and synced, and
-// volumes that were filled with what an image has there to have all of it.
+// volumes that an image has something for to have all of it. One that was cut
+// short before it was filled is filled by the first container that has it there.
 func (u *cutAccount) checkVolumes() error {
 	names, err := u.written()
 	if err != nil {
@@ -261,12 +262,15 @@ func (u *cutAccount) checkVolumes() error {
 	if err != nil {
 		return err
 	}
+	for _, path := range filled {
+		copied := "--volume=" + filepath.Base(path) + ":/files"
+		if err := carob("run", "--rm", "--network=none", "--name=work-filled", copied, "localhost/big", "sha256sum", "-c", "-s", "/sums"); err != nil {
+			return err
+		}
+	}
 	args := []string{"run", "--rm", "--network=none", "--name=work-check"}
 	for _, name := range names {
 		args = append(args, "--volume="+name+":/written/"+name)
-	}
-	for _, path := range filled {
-		args = append(args, "--volume="+filepath.Base(path)+":/filled/"+filepath.Base(path))
 	}
 	if err := carob(append(args, append([]string{"localhost/big", "sh", "-c", checkFiles, "sh"}, names...)...)...); err != nil {
 		return err
@@ -280,10 +284,6 @@ func (u *cutAccount) checkVolumes() error {
 
 const checkFiles = `
 sha256sum -c -s /sums || { echo image is damaged; exit 1; }
-for copy in /filled/*; do
-	test -d "$copy" || continue
-	sed "s,files/,$copy/," /sums | sha256sum -c -s || { echo "$copy is damaged"; exit 1; }
-done
 for name; do
 	test "$(cat /written/$name/file)" = "$(yes $name | head -n 5000)" || { echo "$name is damaged"; exit 1; }
 done
