@@ -70,9 +70,14 @@ configure_system() {
 	chroot "$root" systemctl --quiet mask apt-daily.timer apt-daily-upgrade.timer dpkg-db-backup.timer \
 		e2scrub_all.timer e2scrub_reap.service fstrim.timer getty@tty1.service serial-getty@ttyS0.service serial-getty@ttyS1.service
 	# What each boot of an emulated machine would wait for, and no test looks at.
-	chroot "$root" systemctl --quiet mask modprobe@{configfs,dm_mod,drm,efi_pstore,loop}.service dev-hugepages.mount \
-		sys-kernel-{config,debug,tracing}.mount proc-sys-fs-binfmt_misc.{auto,}mount systemd-binfmt.service \
-		systemd-{pstore,update-utmp,update-utmp-runlevel}.service
+	chroot "$root" systemctl --quiet mask modprobe@{configfs,dm_mod,drm,efi_pstore,fuse,loop}.service dev-hugepages.mount \
+		sys-kernel-{config,debug,tracing}.mount sys-fs-fuse-connections.mount proc-sys-fs-binfmt_misc.{auto,}mount \
+		systemd-{binfmt,modules-load,network-generator,pstore,random-seed,sysusers,update-utmp,update-utmp-runlevel}.service \
+		selinux-autorelabel-mark.service
+	# Two of a hundred devices are of use: the disk and the network.
+	mkdir "$root/etc/systemd/system/systemd-udev-trigger.service.d"
+	printf '[Service]\nExecStart=\nExecStart=udevadm trigger --action=add%s\n' "$(printf ' --subsystem-match=%s' block misc net pci virtio)" \
+		>"$root/etc/systemd/system/systemd-udev-trigger.service.d/few.conf"
 }
 
 # configure_accounts ROOT: ct has the controllers that Debian delegates, wide
