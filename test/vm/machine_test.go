@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -153,11 +154,13 @@ type disks struct {
 	overlay string // what is written to the root disk
 	payload string // carob and the tests
 	console string // what the kernel and systemd say
+	cpus    int    // of the machine
 }
 
 // of is what the machine of that name boots from: it writes to disks of its own.
-func (d *disks) of(name string) *disks {
+func (d *disks) of(name string, cpus int) *disks {
 	own := *d
+	own.cpus = cpus
 	own.overlay += "-" + name
 	own.console += "-" + name
 	return &own
@@ -217,7 +220,7 @@ func (d *disks) arguments(accel, kernel string) []string {
 		cpu = "Nehalem,+rdrand" // AVX in programs that see it would only be slower; without rdrand the kernel gathers randomness for a second
 	}
 	return []string{
-		"-machine", "q35", "-accel", accel, "-cpu", cpu, "-m", "3072", "-smp", "2", // one takes a quarter more of the host's time, four a fifth
+		"-machine", "q35", "-accel", accel, "-cpu", cpu, "-m", "3072", "-smp", strconv.Itoa(d.cpus),
 		"-no-reboot", "-display", "none", "-monitor", "none", "-no-user-config", "-nodefaults",
 		"-kernel", filepath.Join(d.root, "vmlinuz"), "-initrd", filepath.Join(d.root, "initrd"),
 		"-append", "root=/dev/vda rw console=ttyS0 quiet loglevel=4 systemd.show_status=auto " + quickKernel + kernel,

@@ -105,13 +105,14 @@ systemctl --user daemon-reload
 systemctl --user enable container-kept container-anew
 systemctl --user start container-kept container-anew db shop-pod
 
-carob run --name maker localhost/database sh -c 'mkdir /files && for n in $(seq 60); do head -c 10000 /dev/urandom >/files/$n; done && sha256sum files/* >/sums'
+carob load --quiet --input /ct/images/busybox.tar
+carob run --name maker busybox sh -c 'mkdir /files && for n in $(seq 60); do head -c 10000 /dev/urandom >/files/$n; done && sha256sum files/* >/sums'
 carob export --output ~/cut/root.tar maker
 carob rm maker
 carob import --quiet ~/cut/root.tar localhost/big
 rm ~/cut/root.tar
 carob push --quiet localhost/big oci-archive:$HOME/cut/big.tar:localhost/big:latest
-carob rmi localhost/big
+carob rmi localhost/big busybox
 touch ~/cut/written ~/cut/ready
 sync
 `
