@@ -65,7 +65,7 @@ crash:
 	CAROB_CRASH_DEPTH=40 $(GO) test -count=1 -timeout 120m ./test/crash
 
 check: build unit
-	test -z "$$(gofmt -l $(GOFILES) | tee /dev/stderr)"
+	! gofmt -l $(GOFILES) | grep .
 	$(GO) vet -tags "$(TAGS)" ./...
 	$(GO) run $(STATICCHECK) -tags "$(TAGS)" ./...
 
