@@ -65,7 +65,7 @@ crash:
 	CAROB_CRASH_DEPTH=40 $(GO) test -count=1 -timeout 120m ./test/crash
 
 check: build unit
-	! gofmt -l $(GOFILES) | grep .
+	out=$$(gofmt -l $(GOFILES)) && { test -z "$$out" || { echo "$$out"; false; }; }
 	$(GO) vet -tags "$(TAGS)" ./...
 	$(GO) run $(STATICCHECK) -tags "$(TAGS)" ./...
 

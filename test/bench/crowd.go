@@ -19,37 +19,19 @@ type crowd struct {
 
 const few, many = 10, 50
 
-// crowds remembers the last crowd of each kind, for their memory.
-type crowds struct {
-	h    *rig.Host
-	last map[string]*crowd
-}
-
-func crowdKey(s *side, n int) string { return fmt.Sprint(s.name, n) }
-
 // perPod makes crowds of n, one after the other, until there have been as
 // many pods as in the largest, and returns the mean time of a pod: a mean of
 // fewer says less.
-func (all *crowds) perPod(s *side, n int) (time.Duration, error) {
+func perPod(h *rig.Host, s *side, n int) (time.Duration, error) {
 	var sum time.Duration
 	for range many / n {
-		c, err := makeCrowd(all.h, s, n)
+		c, err := makeCrowd(h, s, n)
 		if err != nil {
 			return 0, err
 		}
-		all.last[crowdKey(s, n)] = c
 		sum += c.perPod
 	}
 	return sum / (many / time.Duration(n)), nil
-}
-
-func (all *crowds) memory(s *side, n int) (map[string]float64, error) {
-	if all.last[crowdKey(s, n)] == nil {
-		if _, err := all.perPod(s, n); err != nil {
-			return nil, err
-		}
-	}
-	return all.last[crowdKey(s, n)].memory, nil
 }
 
 func makeCrowd(h *rig.Host, s *side, n int) (*crowd, error) {
@@ -74,11 +56,10 @@ func makeCrowd(h *rig.Host, s *side, n int) (*crowd, error) {
 // among many with what it takes among few, in turns: all of them together take
 // no more than so many times as long, but for a tenth that is noise.
 func crowdCases(h *rig.Host, carob, podman *side) []testcase {
-	all := &crowds{h, map[string]*crowd{}}
 	baseline := fmt.Sprintf("carob among %d", few)
 	timeOf := func(name string, s *side, n int) sampler {
 		return sampler{name, func(int) (float64, error) {
-			d, err := all.perPod(s, n)
+			d, err := perPod(h, s, n)
 			return ms(d), err
 		}}
 	}
@@ -92,11 +73,15 @@ func crowdCases(h *rig.Host, carob, podman *side) []testcase {
 			name: fmt.Sprintf("memory per pod, %d, --network=none", n), unit: "KiB", targets: []target{{"podman", 1}}, rounds: 1, parts: parts,
 			sides: both(carob, podman, func(s *side) sampler {
 				return sampler{s.name, func(int) (sum float64, err error) {
-					parts[s.name], err = all.memory(s, n)
-					for _, kib := range parts[s.name] {
+					c, err := makeCrowd(h, s, n)
+					if err != nil {
+						return 0, err
+					}
+					parts[s.name] = c.memory
+					for _, kib := range c.memory {
 						sum += kib
 					}
-					return sum, err
+					return sum, nil
 				}}
 			}),
 		})

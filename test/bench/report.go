@@ -129,7 +129,7 @@ func (f figure) verdict() string {
 		case ratio > t.times:
 			state = "MISSED"
 		}
-		words = append(words, fmt.Sprintf("≤ %g × %s %s", t.times, t.of, state))
+		words = append(words, fmt.Sprintf("≤ %g × %s %s (%.2f)", t.times, t.of, state, ratio))
 	}
 	return strings.Join(words, ", ")
 }

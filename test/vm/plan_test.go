@@ -28,10 +28,10 @@ type machine struct {
 	phases []phase
 }
 
-// machines are those that run scripts. Those that take longest come first. A
-// second processor is for scripts that want one, and in powerCut, which takes
-// longest of all: two emulated ones that wait for each other cost the host more
-// than they gain.
+// machines are those that run scripts. Those that take longest come first. One
+// processor each: two emulated ones wait for each other, and cost the host more
+// than they gain. user has two for --cpuset-cpus 1, powerCut because it takes
+// longest of all.
 var machines = []machine{
 	{name: "units", cpus: 1, phases: []phase{{groups: []group{{"units", "ct"}}, kernel: noSecurity}}},
 	{name: "user", cpus: 2, phases: []phase{{groups: []group{{"user", "ct"}, {"wide", "wide"}, {"root", "root"}}, kernel: noSecurity}}},

@@ -246,9 +246,9 @@ func (u *cutAccount) checkStorage() (err error) {
 	return err
 }
 
-// checkVolumes wants every file that a container has written and synced, and
-// volumes that an image has something for to have all of it. One that was cut
-// short before it was filled is filled by the first container that has it there.
+// checkVolumes wants every file that a container has written and synced.
+// Volumes copy-* must hold all that the image has at /files; one whose filling
+// was cut short is filled by the container that looks.
 func (u *cutAccount) checkVolumes() error {
 	names, err := u.written()
 	if err != nil {

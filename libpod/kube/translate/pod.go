@@ -397,14 +397,17 @@ func (p *pod) setPod() error {
 
 func (p *pod) setGroup() error {
 	s := p.spec.SecurityContext
-	if s == nil || s.FSGroup == nil {
+	if s == nil {
+		return nil
+	}
+	if c := s.FSGroupChangePolicy; c != nil && *c != core.FSGroupChangeOnRootMismatch && *c != core.FSGroupChangeAlways {
+		return p.errorf(p.at("securityContext.fsGroupChangePolicy"), "%q is neither OnRootMismatch nor Always", *c)
+	}
+	if s.FSGroup == nil {
 		return nil
 	}
 	if *s.FSGroup < 0 || *s.FSGroup > maxID {
 		return p.errorf(p.at("securityContext.fsGroup"), "%d is no group", *s.FSGroup)
-	}
-	if c := s.FSGroupChangePolicy; c != nil && *c != core.FSGroupChangeOnRootMismatch && *c != core.FSGroupChangeAlways {
-		return p.errorf(p.at("securityContext.fsGroupChangePolicy"), "%q is neither OnRootMismatch nor Always", *c)
 	}
 	gid := uint32(*s.FSGroup)
 	p.out.FSGroup, p.out.Spec.Kube.FSGroup = &gid, &gid

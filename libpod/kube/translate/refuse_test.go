@@ -48,7 +48,7 @@ func TestRefuses(t *testing.T) {
 		inDevice("subPathExpr: a"): "spec.containers[0].volumeMounts[0].subPath: a device has nothing below it",
 		inContainer("securityContext: {seccompProfile: {type: RuntimeDefault, localhostProfile: a.json}}"):                                                  `localhostProfile "a.json" goes with type Localhost, not with RuntimeDefault`,
 		inContainer("securityContext: {appArmorProfile: {type: Unconfined, localhostProfile: a}}"):                                                          `localhostProfile "a" goes with type Localhost, not with Unconfined`,
-		inPod("containers: [{name: c, image: i}], securityContext: {fsGroup: 1, fsGroupChangePolicy: Foo}"):                                                 `spec.securityContext.fsGroupChangePolicy: "Foo" is neither OnRootMismatch nor Always`,
+		inPod("containers: [{name: c, image: i}], securityContext: {fsGroupChangePolicy: Foo}"):                                                             `spec.securityContext.fsGroupChangePolicy: "Foo" is neither OnRootMismatch nor Always`,
 		inVolumes("emptyDir: {}, hostPath: {path: /}"):                                                                                                      "spec.volumes[0]: hostPath and emptyDir contradict",
 		inVolumes("emptyDir: {sizeLimit: -1}"):                                                                                                              "spec.volumes[0].emptyDir.sizeLimit: -1 is negative",
 		inVolumes("projected: {sources: [{}]}"):                                                                                                             "spec.volumes[0].projected: it names no source",

@@ -178,17 +178,16 @@ func setAppArmor(out *spec.Security, p *core.AppArmorProfile) error {
 	return nil
 }
 
-// checkProfile: the types are the same for seccomp and AppArmor, and the one
-// that is a file's has its name, and only that one.
+// checkProfile: the types are the same for seccomp and AppArmor, and Localhost
+// has a profile's name, and only that one.
 func checkProfile(kind string, localhost *string) error {
-	named := localhost != nil && *localhost != ""
 	switch core.SeccompProfileType(kind) {
 	case core.SeccompProfileTypeLocalhost:
-		if !named {
+		if localhost == nil || *localhost == "" {
 			return fmt.Errorf("localhostProfile is missing")
 		}
 	case core.SeccompProfileTypeRuntimeDefault, core.SeccompProfileTypeUnconfined:
-		if named {
+		if localhost != nil {
 			return fmt.Errorf("localhostProfile %q goes with type Localhost, not with %s", *localhost, kind)
 		}
 	default:
