@@ -66,7 +66,7 @@ func TestRemovalsScanNothing(t *testing.T) {
 	}
 	defer db.Close()
 	for _, query := range []string{
-		dependentsQuery, volumeUsersQuery, strings.ReplaceAll(neededByQuery, "?2", "?1"),
+		dependentsQuery, membersQuery, memberIDsQuery, podQuery, volumeUsersQuery, strings.ReplaceAll(neededByQuery, "?2", "?1"),
 		"SELECT 1 FROM depends WHERE needs = ?", "SELECT 1 FROM uses_volume WHERE volume = ?", // what the foreign keys ask
 	} {
 		rows, err := db.sql.Query("EXPLAIN QUERY PLAN "+query, "x")

@@ -44,10 +44,16 @@ func (t *Tx) ReplacePod(p *spec.Pod) error {
 	return err
 }
 
+// The index holds only containers of pods, and is of use only to those who say so.
+const (
+	membersQuery   = "SELECT spec, 0 FROM container WHERE pod = ? AND pod != '' ORDER BY created"
+	memberIDsQuery = "SELECT id FROM container WHERE pod = ? AND pod != ''"
+)
+
 // RemovePod forgets a pod without members; forgetting one that is gone is no
 // error. The IDs of members are returned otherwise, and nothing changes.
 func (t *Tx) RemovePod(id string) (members []string, err error) {
-	rows, err := t.tx.QueryContext(t.ctx, "SELECT id FROM container WHERE pod = ?", id)
+	rows, err := t.tx.QueryContext(t.ctx, memberIDsQuery, id)
 	if err != nil {
 		return nil, sqlError(err)
 	}
@@ -80,13 +86,15 @@ func (t *Tx) hasPod(id string) error {
 	return sqlError(err)
 }
 
+const podQuery = "SELECT spec FROM pod WHERE name = ?1 OR id = ?1 ORDER BY name != ?1"
+
 // Pod finds one by name, ID or unambiguous start of its ID; a full name wins
 // over a partial ID.
 func (d *DB) Pod(ctx context.Context, given string) (*spec.Pod, error) {
 	if given == "" {
 		return nil, ErrNotFound
 	}
-	exact, err := d.pods(ctx, "SELECT spec FROM pod WHERE name = ?1 OR id = ?1 ORDER BY name != ?1", given)
+	exact, err := d.pods(ctx, podQuery, given)
 	if err != nil || len(exact) > 0 {
 		return first(exact), err
 	}
@@ -117,7 +125,7 @@ func (d *DB) Pods(ctx context.Context) ([]*spec.Pod, error) {
 // Members returns the containers of a pod, oldest first: the infra container
 // leads.
 func (d *DB) Members(ctx context.Context, pod string) ([]*spec.Container, error) {
-	return d.containers(ctx, "SELECT spec, 0 FROM container WHERE pod = ? ORDER BY created", pod)
+	return d.containers(ctx, membersQuery, pod)
 }
 
 func (d *DB) pods(ctx context.Context, q string, args ...any) ([]*spec.Pod, error) {
