@@ -74,7 +74,7 @@ configure_system() {
 		sys-kernel-{config,debug,tracing}.mount sys-fs-fuse-connections.mount proc-sys-fs-binfmt_misc.{auto,}mount \
 		systemd-{binfmt,modules-load,network-generator,pstore,random-seed,sysusers,update-utmp,update-utmp-runlevel}.service \
 		selinux-autorelabel-mark.service
-	# Two of a hundred devices are of use: the disk and the network.
+	# Of a hundred devices these are of use: disks, the network with its bus, and /dev/fuse and its like.
 	mkdir "$root/etc/systemd/system/systemd-udev-trigger.service.d"
 	printf '[Service]\nExecStart=\nExecStart=udevadm trigger --action=add%s\n' "$(printf ' --subsystem-match=%s' block misc net pci virtio)" \
 		>"$root/etc/systemd/system/systemd-udev-trigger.service.d/few.conf"

@@ -205,7 +205,7 @@ func (d *disks) boot(ctx context.Context, accel, kernel string, hear func(line s
 // of a program serves the next process that has it at the same addresses, memory
 // is filled with zeros by the page, when it is needed, system calls take the
 // short way, and what only looks now and then is not woken more often than the
-// clock ticks. So do noAudit, for machines in which nobody looks into the audit
+// clock ticks, and there are as many serial ports as we use. So do noAudit, for machines in which nobody looks into the audit
 // log, and noSecurity, for those in which AppArmor and SELinux are not tested.
 const (
 	quickKernel = "mitigations=off norandmaps init_on_alloc=0 transparent_hugepage=never " +
@@ -217,7 +217,9 @@ const (
 func (d *disks) arguments(accel, kernel string) []string {
 	cpu := "max"
 	if accel == emulation {
-		cpu = "Nehalem,+rdrand" // AVX in programs that see it would only be slower; without rdrand the kernel gathers randomness for a second
+		// AVX in programs that see it would only be slower; without rdrand the
+		// kernel gathers randomness for a second.
+		cpu = "Nehalem,+rdrand"
 	}
 	return []string{
 		"-machine", "q35", "-accel", accel, "-cpu", cpu, "-m", "3072", "-smp", strconv.Itoa(d.cpus),
