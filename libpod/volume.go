@@ -353,7 +353,7 @@ func (rt *Runtime) eraseVolume(ctx context.Context, v *spec.Volume) error {
 	if foreign, err := rt.foreign(ctx, v.Name); err != nil || foreign {
 		return err // the lock would make the directory look like ours
 	}
-	lock, err := rt.lockVolume(ctx, v.Name)
+	lock, err := rt.lockVolumeDir(ctx, v.Name)
 	if err != nil {
 		return err
 	}
@@ -423,11 +423,52 @@ func ignoreMissing(err error) error {
 }
 
 // lockVolume keeps others from mounting, unmounting or removing the volume.
+// One that is removed before we have the lock is a *NoVolumeError, and its
+// directory, which the lock has made anew, goes again.
 func (rt *Runtime) lockVolume(ctx context.Context, name string) (*store.Lock, error) {
+	lock, err := rt.lockVolumeDir(ctx, name)
+	if errors.Is(err, os.ErrNotExist) {
+		return nil, &NoVolumeError{name}
+	}
+	if err != nil {
+		return nil, err
+	}
+	_, err = rt.db.Volume(ctx, name)
+	if err == nil {
+		return lock, nil
+	}
+	defer lock.Release()
+	if !errors.Is(err, store.ErrNotFound) {
+		return nil, err
+	}
+	return nil, errors.Join(rt.dropVolumeLock(ctx, name), &NoVolumeError{name})
+}
+
+// lockVolumeDir is lockVolume whether there is such a volume or not.
+func (rt *Runtime) lockVolumeDir(ctx context.Context, name string) (*store.Lock, error) {
 	if err := os.MkdirAll(rt.dirs.Volume(name), 0o700); err != nil {
 		return nil, err
 	}
-	return store.Acquire(ctx, filepath.Join(rt.dirs.Volume(name), store.LockFile), true)
+	return store.Acquire(ctx, rt.volumeLock(name), true)
+}
+
+func (rt *Runtime) volumeLock(name string) string {
+	return filepath.Join(rt.dirs.Volume(name), store.LockFile)
+}
+
+// dropVolumeLock removes a directory with nothing but the lock in it. Who
+// makes a volume of that name puts it into the database first.
+func (rt *Runtime) dropVolumeLock(ctx context.Context, name string) error {
+	return rt.db.Update(ctx, func(t *store.Tx) error {
+		if there, err := t.HasVolume(name); there || err != nil {
+			return err
+		}
+		names, err := os.ReadDir(rt.dirs.Volume(name))
+		if err != nil || len(names) > 1 {
+			return ignoreMissing(err)
+		}
+		return os.RemoveAll(rt.dirs.Volume(name))
+	})
 }
 
 // sweepGoneVolumes deletes the data of volumes whose removal was killed.

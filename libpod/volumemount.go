@@ -89,14 +89,16 @@ func (rt *Runtime) UnmountVolume(ctx context.Context, name string) error {
 	return rt.releaseVolume(ctx, v)
 }
 
-// releaseVolume unmounts a volume that nothing uses any more.
+// releaseVolume unmounts a volume that nothing uses any more. One without a
+// lock is not mounted: it may have been removed meanwhile, by the command that
+// has ended its user, and is not to be made anew.
 func (rt *Runtime) releaseVolume(ctx context.Context, v *Volume) error {
 	if !mounted(v.Volume) {
 		return nil
 	}
-	lock, err := rt.lockVolume(ctx, v.Name)
+	lock, err := store.Acquire(ctx, rt.volumeLock(v.Name), false)
 	if err != nil {
-		return err
+		return ignoreMissing(err)
 	}
 	defer lock.Release()
 	idle, err := v.idle(ctx, "")

@@ -54,6 +54,13 @@ func (t *Tx) RemoveVolume(name string) (users []string, err error) {
 	return nil, err
 }
 
+// HasVolume tells whether there is a volume of that name.
+func (t *Tx) HasVolume(name string) (bool, error) {
+	var n int
+	err := t.tx.QueryRowContext(t.ctx, "SELECT count(*) FROM volume WHERE name = ?", name).Scan(&n)
+	return n > 0, sqlError(err)
+}
+
 // Volumes returns all volumes by name.
 func (d *DB) Volumes(ctx context.Context) ([]*spec.Volume, error) {
 	return list[spec.Volume](ctx, d.sql, "SELECT spec FROM volume ORDER BY name")
